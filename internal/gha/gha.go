@@ -51,7 +51,9 @@ func randomToken() (string, error) {
 func (r *Runtime) Active() bool { return r.getenv("GITHUB_ACTIONS") == "true" }
 
 // Output sets a step output.
-func (r *Runtime) Output(name, value string) error { return r.fileCommand("GITHUB_OUTPUT", name, value) }
+func (r *Runtime) Output(name, value string) error {
+	return r.fileCommand("GITHUB_OUTPUT", name, value)
+}
 
 // Env sets an environment variable for later steps.
 func (r *Runtime) Env(name, value string) error { return r.fileCommand("GITHUB_ENV", name, value) }

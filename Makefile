@@ -1,0 +1,53 @@
+# Every target does its own set-up: on Debian and Ubuntu, with Go installed,
+# `make demo` and `make test` work from a fresh clone. What is missing comes
+# from apt (scripts/need); nothing that is there is touched.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := build
+export CGO_ENABLED := 0
+# Our own tests run containers on machines where the engine's defaults fail;
+# the product assumes nothing of this file.
+export CONTAINERS_CONF := $(CURDIR)/containers.conf
+
+BIN := bin/fairlead
+GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
+
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean
+
+build: ## the binary, static and reproducible
+	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
+
+demo: build ## the whole chain on this machine, from commit to production
+	@scripts/need demo
+	$(BIN) demo
+
+test: unit e2e lint ## what CI runs
+
+unit: ## fast tests beside the code
+	@scripts/need unit
+	go test ./...
+
+e2e: build ## with real parts: containers, registries, git
+	@scripts/need e2e
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go test -tags e2e -count=1 -timeout 20m ./e2e/...
+
+lint: ## formatting, vet, staticcheck, our own rules
+	@scripts/need lint
+	scripts/lint
+
+generate: ## everything that is written by a program
+	go generate ./...
+
+conformance: ## against pip, packaging and uv from the package index
+	@scripts/need conformance
+	go test -tags conformance -count=1 -timeout 60m -run Conformance -v ./internal/...
+
+fuzz: ## every parser, FUZZTIME each
+	scripts/fuzz $(or $(FUZZTIME),30s)
+
+bench: build ## speed, as ratios to the peers in the same run
+	@scripts/need bench
+	scripts/bench
+
+clean:
+	rm -rf bin .cache
