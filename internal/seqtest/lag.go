@@ -1,0 +1,52 @@
+package seqtest
+
+// Test runs a process either bare or lag-robust.
+//
+// Two cohorts scraped at different moments see a common outage at different
+// moments, and every sequential test takes that for a difference. The
+// lag-robust form pairs each canary tick with the baseline's tick before, at
+// and after it, and keeps the smallest evidence of the three: that is below a
+// valid process whenever one of the alignments is true. It assumes a skew of at
+// most one tick, and decides one tick later.
+type Test struct {
+	Process Process
+	Lag     bool
+}
+
+// TestState is a test after some ticks; the zero value is the start. Like
+// [State] it is a value: stepping never changes the one it was given.
+type TestState struct {
+	bare  State
+	lags  [3]State
+	last  [2]Counts
+	ticks int
+}
+
+// Step adds one tick. Ticks without any request are skipped, so a gap is a
+// longer tick.
+func (t Test) Step(s TestState, c Counts) TestState {
+	if c.Check() != nil || c.Canary.N == 0 && c.Baseline.N == 0 {
+		return s
+	}
+	if !t.Lag {
+		s.bare = t.Process.Step(s.bare, c)
+		return s
+	}
+	if s.ticks >= 2 {
+		canary := s.last[1].Canary
+		for i, b := range []Cohort{s.last[0].Baseline, s.last[1].Baseline, c.Baseline} {
+			s.lags[i] = t.Process.Step(s.lags[i], Counts{Baseline: b, Canary: canary})
+		}
+	}
+	s.last = [2]Counts{s.last[1], c}
+	s.ticks = min(s.ticks+1, 2)
+	return s
+}
+
+// LnE is the evidence against the null after the ticks so far.
+func (t Test) LnE(s TestState) float64 {
+	if !t.Lag {
+		return s.bare.LnE
+	}
+	return min(s.lags[0].LnE, s.lags[1].LnE, s.lags[2].LnE)
+}

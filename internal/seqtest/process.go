@@ -1,0 +1,124 @@
+package seqtest
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Alternative is one point of the mixture a process bets on: the canary's odds
+// are Odds times those of the border (FAIL) or of the baseline (PASS). Weights
+// are relative.
+type Alternative struct{ Odds, Weight float64 }
+
+// FailGrid is the mixture of the FAIL side: from a little worse to broken.
+func FailGrid() []Alternative {
+	return []Alternative{{1.4, 1}, {2, 2}, {3.5, 2}, {8, 1.5}, {30, 0.7}}
+}
+
+// PassGrid is the mixture of the PASS side: as good as the baseline, or better.
+func PassGrid() []Alternative {
+	return []Alternative{{1, 3}, {0.8, 1}, {0.5, 1}}
+}
+
+// Prior is what is believed of the baseline's rate before the first tick, as if
+// Weight requests with that Rate had been seen.
+type Prior struct {
+	Rate   float64 `json:"rate"`
+	Weight float64 `json:"weight"`
+}
+
+// DefaultPrior is used without history: half a percent, worth 100 requests.
+func DefaultPrior() Prior { return Prior{Rate: 0.005, Weight: 100} }
+
+// Process is one sequential test. The zero value is not usable; build it with
+// [NewProcess] and change fields before the first step.
+type Process struct {
+	Side  Side
+	Null  Null
+	Grid  []Alternative
+	Prior Prior
+	// Dispersion divides the evidence when errors come in clusters; 1 means
+	// independent requests. See [Disperse].
+	Dispersion float64
+}
+
+// NewProcess is the test with the default mixture, prior and dispersion.
+func NewProcess(side Side, null Null) Process {
+	p := Process{Side: side, Null: null, Grid: FailGrid(), Prior: DefaultPrior(), Dispersion: 1}
+	if side == Pass {
+		p.Grid = PassGrid()
+	}
+	return p
+}
+
+// Check returns an error for a process that cannot be run.
+func (p Process) Check() error {
+	if err := p.Null.Check(); err != nil {
+		return err
+	}
+	if len(p.Grid) == 0 {
+		return fmt.Errorf("a test needs at least one alternative")
+	}
+	for _, a := range p.Grid {
+		if !(a.Odds > 0) || !(a.Weight > 0) || math.IsInf(a.Odds, 1) || math.IsInf(a.Weight, 1) {
+			return fmt.Errorf("alternative with odds %v and weight %v: both must be above 0", a.Odds, a.Weight)
+		}
+	}
+	if !(p.Prior.Rate > 0 && p.Prior.Rate < 1) || !(p.Prior.Weight > 0) || math.IsInf(p.Prior.Weight, 1) {
+		return fmt.Errorf("prior rate %v must lie between 0 and 1 and its weight %v above 0", p.Prior.Rate, p.Prior.Weight)
+	}
+	if !(p.Dispersion >= 1) || math.IsInf(p.Dispersion, 1) {
+		return fmt.Errorf("dispersion %v must be at least 1", p.Dispersion)
+	}
+	return nil
+}
+
+// State is a process after some ticks. Copies are independent: a step never
+// changes the state it was given. The zero value is the state before any tick.
+type State struct {
+	// Seen is the baseline so far: the plug-in of the next tick.
+	Seen Cohort
+	// LnE is the evidence against the null: reject at a level when it reaches
+	// ln(1/level).
+	LnE float64
+	// logs holds the log evidence of each alternative.
+	logs []float64
+}
+
+// Step adds one tick. Counts that cannot be, and ticks without any request,
+// leave the state as it is.
+func (p Process) Step(s State, c Counts) State {
+	if c.Check() != nil || c.Canary.N == 0 && c.Baseline.N == 0 {
+		return s
+	}
+	thB := clamp((float64(s.Seen.Bad) + p.Prior.Rate*p.Prior.Weight) / (float64(s.Seen.N) + p.Prior.Weight))
+	from := thB
+	if p.Side == Fail {
+		from = clamp(p.Null.At(thB))
+	}
+	next := State{Seen: s.Seen.Plus(c.Baseline), logs: make([]float64, len(p.Grid))}
+	copy(next.logs, s.logs)
+	for i, g := range p.Grid {
+		thA := clamp(scaleOdds(from, g.Odds))
+		next.logs[i] += lnFactor(p.Side, p.Null, c, thA, thB) / p.Dispersion
+	}
+	next.LnE = p.mix(next.logs)
+	return next
+}
+
+// mix is the log of the weighted mean of the alternatives' evidence.
+func (p Process) mix(logs []float64) float64 {
+	total := 0.0
+	for _, g := range p.Grid {
+		total += g.Weight
+	}
+	terms := slices.Clone(logs)
+	for i, g := range p.Grid {
+		terms[i] += math.Log(g.Weight / total)
+	}
+	return logSumExp(terms)
+}
+
+// Threshold is the evidence, as a natural logarithm, that rejects at a level.
+func Threshold(level float64) float64 { return -math.Log(level) }

@@ -1,0 +1,78 @@
+package seqtest
+
+import (
+	"math"
+	"slices"
+)
+
+// Ratio follows an interval for canary rate / baseline rate, by running the test
+// for many ratios and keeping those it cannot reject. It holds at every moment
+// at once: each end is wrong with a chance of at most Level, ever.
+type Ratio struct {
+	rhos         []float64
+	lower, upper []Test
+	threshold    float64
+}
+
+// RatioState is an interval after some ticks; the zero value is not usable, see
+// [Ratio.Start]. Low is 0 and High infinite while nothing is known.
+type RatioState struct {
+	Low, High    float64
+	lower, upper []TestState
+}
+
+// NewRatio builds the interval whose tests share the prior, dispersion and lag
+// rule of like. With the FAIL test's level, the lower end exceeds the FAIL
+// test's ratio exactly when that test (with delta = 0) rejects: its ratio is one
+// of the grid's 33 log-spaced points in [1/16, 64].
+func NewRatio(like Test, level float64) Ratio {
+	rhos := []float64{like.Process.Null.Rho}
+	const points, first, last = 33, -4.0, 6.0
+	for i := range points {
+		rhos = append(rhos, math.Exp2(first+(last-first)*float64(i)/(points-1)))
+	}
+	slices.Sort(rhos)
+	r := Ratio{rhos: slices.Compact(rhos), threshold: Threshold(level)}
+	for _, rho := range r.rhos {
+		null := Null{Rho: rho}
+		r.lower = append(r.lower, like.with(Fail, null))
+		r.upper = append(r.upper, like.with(Pass, null))
+	}
+	return r
+}
+
+// with is the same test for another null.
+func (t Test) with(side Side, null Null) Test {
+	p := NewProcess(side, null)
+	p.Prior, p.Dispersion = t.Process.Prior, t.Process.Dispersion
+	return Test{Process: p, Lag: t.Lag}
+}
+
+// Start is the interval before any tick.
+func (r Ratio) Start() RatioState {
+	return RatioState{
+		High:  math.Inf(1),
+		lower: make([]TestState, len(r.rhos)),
+		upper: make([]TestState, len(r.rhos)),
+	}
+}
+
+// Step adds one tick. The interval only ever narrows.
+func (r Ratio) Step(s RatioState, c Counts) RatioState {
+	next := RatioState{
+		Low: s.Low, High: s.High,
+		lower: make([]TestState, len(r.rhos)),
+		upper: make([]TestState, len(r.rhos)),
+	}
+	for i, rho := range r.rhos {
+		next.lower[i] = r.lower[i].Step(s.lower[i], c)
+		if r.lower[i].LnE(next.lower[i]) >= r.threshold {
+			next.Low = math.Max(next.Low, rho)
+		}
+		next.upper[i] = r.upper[i].Step(s.upper[i], c)
+		if r.upper[i].LnE(next.upper[i]) >= r.threshold {
+			next.High = math.Min(next.High, rho)
+		}
+	}
+	return next
+}
