@@ -1,0 +1,322 @@
+// Package reqfile reads requirements files as pip reads them (pip's
+// req_file.py): encodings, str.splitlines, continuations, comments, ${VARIABLES},
+// options, nested files, hash mode; and keeps for everything the place in the
+// file where it stands.
+//
+// It never opens a file outside the given file system and never the network: a
+// remote -r or -c is an item for the caller to judge.
+package reqfile
+
+import (
+	"errors"
+	"io/fs"
+	"path"
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/python/requirement"
+)
+
+// Limits of what is read.
+const (
+	maxFile  = 16 << 20
+	maxFiles = 256
+)
+
+// Kind says what an item is.
+type Kind string
+
+// The kinds of items.
+const (
+	Named    Kind = "requirement" // a PEP 508 requirement, possibly "name @ url"
+	Editable Kind = "editable"    // -e
+	URL      Kind = "url"         // a bare URL or file
+	VCS      Kind = "vcs"         // git+https://…
+	Local    Kind = "local"       // a path
+	Remote   Kind = "remote"      // -r or -c with a URL
+	Ignored  Kind = "ignored"     // something that pip reads and does not use
+	Option   Kind = "option"      // a file option such as --index-url
+)
+
+// Pos is a place in a file: 1-based lines, 1-based columns in bytes of the
+// file's text (for UTF-16 files: of its UTF-8 form), end exclusive.
+type Pos struct {
+	Path               string
+	Line, Column       int
+	EndLine, EndColumn int
+}
+
+// Hash is one --hash option.
+type Hash struct {
+	Algorithm, Hex string
+	Pos            Pos
+}
+
+// Item is one line's meaning.
+type Item struct {
+	Kind       Kind
+	Constraint bool // in a file read with -c
+	Pos        Pos  // of Text
+	Text       string
+	// Requirement is set for Named, and for URL and VCS items with a name.
+	Requirement requirement.Requirement
+	Hashes      []Hash
+	// Name and Value are an Option's ("--index-url", "https://…").
+	Name, Value string
+	// From is where the file that holds the item was included, "" for the first.
+	From string
+	// Odd says that the item stands on a line that only Python sees as one:
+	// behind a vertical tab, form feed or Unicode line separator.
+	Odd bool
+}
+
+// Problem is something that pip would refuse, or that could not be read.
+type Problem struct {
+	Pos Pos
+	Msg string
+}
+
+// Set is the meaning of a requirements file and of all that it includes.
+type Set struct {
+	Items    []Item
+	Problems []Problem
+	Files    []string // in the order they were first read
+	// RequireHashes is hash mode: --require-hashes, or any hash anywhere while
+	// --no-require-hashes is absent.
+	RequireHashes   bool
+	NoRequireHashes bool
+}
+
+// Options of Parse.
+type Options struct {
+	// Getenv gives the values of ${VARIABLES}; nil expands nothing.
+	Getenv func(string) string
+	// Constraint reads the first file as a constraints file.
+	Constraint bool
+}
+
+// Parse reads the file at name in fsys and everything it includes. It returns an
+// error only when the first file cannot be read; all else becomes a Problem.
+func Parse(fsys fs.FS, name string, o Options) (*Set, error) {
+	if o.Getenv == nil {
+		o.Getenv = func(string) string { return "" }
+	}
+	p := &parser{fsys: fsys, getenv: o.Getenv, set: &Set{}, seen: map[string]bool{}}
+	if err := p.file(path.Clean(name), o.Constraint, "", nil); err != nil {
+		return nil, err
+	}
+	s := p.set
+	for _, it := range s.Items {
+		switch {
+		case it.Kind == Option && it.Name == "--require-hashes":
+			s.RequireHashes = true
+		case it.Kind == Option && it.Name == "--no-require-hashes":
+			s.NoRequireHashes = true
+		}
+	}
+	for _, it := range s.Items {
+		s.RequireHashes = s.RequireHashes || len(it.Hashes) > 0 && !s.NoRequireHashes
+	}
+	return s, nil
+}
+
+type parser struct {
+	fsys   fs.FS
+	getenv func(string) string
+	set    *Set
+	seen   map[string]bool
+}
+
+// source is the file being read.
+type source struct {
+	path       string
+	text       string
+	shift      int // bytes of the file before text (a BOM)
+	lineStart  []int
+	constraint bool
+	from       string
+	stack      []string
+}
+
+func (p *parser) file(name string, constraint bool, from string, stack []string) error {
+	f, err := p.fsys.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.IsDir() {
+		return &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
+	}
+	if info.Size() > maxFile {
+		return &fs.PathError{Op: "read", Path: name, Err: errors.New("larger than 16 MiB")}
+	}
+	data, err := fs.ReadFile(p.fsys, name)
+	if err != nil {
+		return err
+	}
+	p.set.Files = append(p.set.Files, name)
+	src := &source{path: name, constraint: constraint, from: from, stack: append(stack, name)}
+	var problem string
+	src.text, src.shift, problem = decode(data)
+	src.lineStart = []int{0}
+	for i := range len(src.text) {
+		if src.text[i] == '\n' || src.text[i] == '\r' && (i+1 == len(src.text) || src.text[i+1] != '\n') {
+			src.lineStart = append(src.lineStart, i+1)
+		}
+	}
+	if problem != "" {
+		p.problem(src.pos(0, 0), "%s", problem)
+	}
+	for _, l := range joinLines(splitLines(src.text)) {
+		l.at = append(l.at, 0)[:len(l.at)]
+		l.stripComment()
+		if l.text == "" {
+			continue
+		}
+		l.expand(p.getenv)
+		p.line(src, &l)
+	}
+	return nil
+}
+
+// pos turns offsets in the text into a position.
+func (s *source) pos(start, end int) Pos {
+	line := func(off int) (int, int) {
+		lo, hi := 0, len(s.lineStart)
+		for hi-lo > 1 {
+			if mid := (lo + hi) / 2; s.lineStart[mid] <= off {
+				lo = mid
+			} else {
+				hi = mid
+			}
+		}
+		col := off - s.lineStart[lo] + 1
+		if lo == 0 {
+			col += s.shift
+		}
+		return lo + 1, col
+	}
+	out := Pos{Path: s.path}
+	out.Line, out.Column = line(start)
+	out.EndLine, out.EndColumn = line(end)
+	return out
+}
+
+// span is the position of l.text[i:j].
+func (s *source) span(l *logical, i, j int) Pos {
+	if len(l.at) == 0 {
+		return s.pos(0, 0)
+	}
+	if i >= len(l.at) {
+		i = len(l.at) - 1
+	}
+	end := l.at[i] + 1
+	if j > i {
+		end = l.at[j-1] + 1
+	}
+	return s.pos(l.at[i], end)
+}
+
+// splitOptions divides a line as pip's break_args_options does: everything from
+// the first space-separated word that begins with "-" is options.
+func splitOptions(s string) int {
+	off := 0
+	for _, w := range strings.Split(s, " ") {
+		if strings.HasPrefix(w, "-") {
+			return off
+		}
+		off += len(w) + 1
+	}
+	return len(s)
+}
+
+func (p *parser) line(src *source, l *logical) {
+	cut := splitOptions(l.text)
+	req := strings.TrimRight(l.text[:cut], " \t")
+	opts, err := shlex(l.text[cut:], cut)
+	if err != nil {
+		p.problem(src.span(l, 0, len(l.text)), "reading the options: %v", err)
+		return
+	}
+	if req == "" {
+		p.options(src, l, opts)
+		return
+	}
+	it := p.requirement(src, l, req, 0)
+	it.Hashes = p.requirementOptions(src, l, opts)
+	p.set.Items = append(p.set.Items, it)
+}
+
+func (p *parser) problem(at Pos, format string, args ...any) {
+	p.set.Problems = append(p.set.Problems, Problem{at, sprintf(format, args...)})
+}
+
+var vcsScheme = regexp.MustCompile(`^(?i)(git|hg|svn|bzr)\+[a-z0-9+.-]+:|^git@`)
+var anyScheme = regexp.MustCompile(`^(?i)[a-z][a-z0-9+.-]*://|^(?i)file:`)
+
+// requirement reads the requirement part of a line, which begins at offset off.
+func (p *parser) requirement(src *source, l *logical, text string, off int) Item {
+	it := Item{Constraint: src.constraint, From: src.from, Odd: l.odd, Text: text, Pos: src.span(l, off, off+len(text))}
+	bare, marker := text, ""
+	if i := strings.Index(text, " ;"); i >= 0 && (anyScheme.MatchString(text) || vcsScheme.MatchString(text)) {
+		bare, marker = strings.TrimSpace(text[:i]), strings.TrimSpace(text[i+2:])
+	}
+	switch {
+	case vcsScheme.MatchString(bare):
+		it.Kind = VCS
+	case anyScheme.MatchString(bare):
+		it.Kind = URL
+		if strings.HasPrefix(strings.ToLower(bare), "file:") {
+			it.Kind = Local
+		}
+	case isPath(bare):
+		it.Kind = Local
+	default:
+		r, err := requirement.Parse(text)
+		if err != nil {
+			it.Kind = Ignored
+			p.problem(it.Pos, "not a requirement: %v", err)
+			return it
+		}
+		it.Requirement, it.Kind = r, Named
+		return it
+	}
+	it.Requirement.URL = bare
+	if _, frag, ok := strings.Cut(bare, "#egg="); ok {
+		name, _, _ := strings.Cut(frag, "&")
+		name, _, _ = strings.Cut(name, "[")
+		it.Requirement.Name = name
+	}
+	if marker != "" {
+		m, err := requirement.ParseMarker(marker)
+		if err != nil {
+			p.problem(it.Pos, "not a marker: %v", err)
+		}
+		it.Requirement.Marker = m
+	}
+	return it
+}
+
+// isPath says whether pip would take a requirement for a path: it has a
+// separator or begins with a dot, or names an archive.
+func isPath(s string) bool {
+	if strings.Contains(s, " @ ") || strings.Contains(s, "@ ") {
+		return false
+	}
+	head, _, _ := strings.Cut(s, ";")
+	head = strings.TrimSpace(head)
+	if strings.HasPrefix(head, ".") || strings.Contains(head, "/") && !strings.Contains(head, "@") {
+		return true
+	}
+	lower := strings.ToLower(head)
+	for _, ext := range []string{".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"} {
+		if strings.HasSuffix(lower, ext) {
+			return true
+		}
+	}
+	return false
+}

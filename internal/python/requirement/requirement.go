@@ -1,0 +1,234 @@
+// Package requirement implements dependency specifiers (PEP 508) with their
+// environment markers, and the normal form of names (PEP 503), as
+// pypa/packaging reads them.
+package requirement
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/python/version"
+)
+
+// maxLength bounds a requirement string.
+const maxLength = 16 << 10
+
+// Requirement is one dependency: a name with either specifiers or a URL.
+type Requirement struct {
+	Name       string // as written
+	Extras     []string
+	Specifiers version.Specifiers
+	URL        string
+	Marker     *Marker // nil: always
+}
+
+// Error is a syntax error with the byte offset at which it was noticed.
+type Error struct {
+	Offset int
+	Msg    string
+}
+
+// Error names the offset as a 1-based column.
+func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Offset+1, e.Msg) }
+
+// NormalizeName is the PEP 503 form of a project's name: lower case, with each
+// run of "-", "_" and "." as one "-".
+func NormalizeName(s string) string {
+	var b strings.Builder
+	dash := false
+	for _, r := range strings.ToLower(s) {
+		if r == '-' || r == '_' || r == '.' {
+			dash = true
+			continue
+		}
+		if dash {
+			b.WriteByte('-')
+			dash = false
+		}
+		b.WriteRune(r)
+	}
+	if dash {
+		b.WriteByte('-')
+	}
+	return b.String()
+}
+
+// Parse reads a requirement such as `foo[bar]>=1.2; python_version < "3.9"`.
+func Parse(s string) (Requirement, error) {
+	if len(s) > maxLength {
+		return Requirement{}, &Error{0, fmt.Sprintf("%d bytes are too many for a requirement", len(s))}
+	}
+	p := &scanner{s: s}
+	r, err := p.requirement()
+	if err != nil {
+		return Requirement{}, err
+	}
+	return r, nil
+}
+
+// String is a normal spelling that Parse reads back to the same requirement.
+func (r Requirement) String() string {
+	var b strings.Builder
+	b.WriteString(r.Name)
+	if len(r.Extras) > 0 {
+		b.WriteString("[" + strings.Join(r.Extras, ",") + "]")
+	}
+	if r.URL != "" {
+		b.WriteString(" @ " + r.URL)
+		if r.Marker != nil {
+			b.WriteString(" ")
+		}
+	}
+	b.WriteString(r.Specifiers.String())
+	if r.Marker != nil {
+		b.WriteString("; " + r.Marker.String())
+	}
+	return b.String()
+}
+
+// scanner walks a requirement or marker.
+type scanner struct {
+	s string
+	i int
+}
+
+func (p *scanner) space() {
+	for p.i < len(p.s) && (p.s[p.i] == ' ' || p.s[p.i] == '\t') {
+		p.i++
+	}
+}
+
+func (p *scanner) errf(format string, args ...any) error {
+	return &Error{p.i, fmt.Sprintf(format, args...)}
+}
+
+func (p *scanner) eat(c byte) bool {
+	if p.i < len(p.s) && p.s[p.i] == c {
+		p.i++
+		return true
+	}
+	return false
+}
+
+func isAlnum(c byte) bool {
+	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}
+
+// identifier reads a name or an extra: it begins and ends with a letter or digit.
+func (p *scanner) identifier(what string) (string, error) {
+	start := p.i
+	for p.i < len(p.s) && (isAlnum(p.s[p.i]) || strings.IndexByte("-_.", p.s[p.i]) >= 0) {
+		p.i++
+	}
+	word := p.s[start:p.i]
+	if word == "" || !isAlnum(word[0]) || !isAlnum(word[len(word)-1]) {
+		p.i = start
+		return "", p.errf("expected %s", what)
+	}
+	return word, nil
+}
+
+func (p *scanner) requirement() (Requirement, error) {
+	var r Requirement
+	var err error
+	p.space()
+	if r.Name, err = p.identifier("a package name that begins and ends with a letter or digit"); err != nil {
+		return r, err
+	}
+	p.space()
+	if r.Extras, err = p.extras(); err != nil {
+		return r, err
+	}
+	p.space()
+	if p.eat('@') {
+		if r.URL, err = p.url(); err != nil {
+			return r, err
+		}
+	} else if r.Specifiers, err = p.specifiers(); err != nil {
+		return r, err
+	}
+	p.space()
+	if p.i == len(p.s) {
+		return r, nil
+	}
+	if !p.eat(';') {
+		return r, p.errf("expected the end, a version specifier or a marker after \";\"")
+	}
+	r.Marker, err = p.marker()
+	return r, err
+}
+
+func (p *scanner) extras() ([]string, error) {
+	if !p.eat('[') {
+		return nil, nil
+	}
+	var out []string
+	p.space()
+	if p.eat(']') {
+		return nil, nil
+	}
+	for {
+		p.space()
+		e, err := p.identifier("an extra's name")
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, e)
+		p.space()
+		if p.eat(']') {
+			return out, nil
+		}
+		if !p.eat(',') {
+			return nil, p.errf("expected \",\" or \"]\" after an extra")
+		}
+	}
+}
+
+// url reads up to white space: PEP 508 wants a space before a marker there.
+func (p *scanner) url() (string, error) {
+	p.space()
+	start := p.i
+	for p.i < len(p.s) && p.s[p.i] != ' ' && p.s[p.i] != '\t' {
+		p.i++
+	}
+	if p.i == start {
+		return "", p.errf("expected a URL after \"@\"")
+	}
+	url := p.s[start:p.i]
+	p.space()
+	if p.i < len(p.s) && p.s[p.i] != ';' {
+		return "", p.errf("expected the end or \";\" after the URL")
+	}
+	return url, nil
+}
+
+// specifiers reads the version clauses, in parentheses or not, up to the marker.
+func (p *scanner) specifiers() (version.Specifiers, error) {
+	start, end := p.i, len(p.s)
+	if p.eat('(') {
+		n := strings.IndexByte(p.s[p.i:], ')')
+		if n < 0 {
+			return nil, p.errf("expected \")\" after the version specifiers")
+		}
+		start, end = p.i, p.i+n
+		p.i = end + 1
+	} else {
+		if n := strings.IndexByte(p.s[p.i:], ';'); n >= 0 {
+			end = p.i + n
+		}
+		p.i = end
+	}
+	text := strings.TrimSpace(p.s[start:end])
+	if text == "" {
+		return nil, nil
+	}
+	// packaging's tokenizer wants an operator first, and a comma between clauses.
+	if text[0] == ',' || strings.HasSuffix(text, ",") || strings.ContainsAny(text, "\r\n") {
+		return nil, &Error{start, "expected a version specifier between commas"}
+	}
+	ss, err := version.ParseSpecifiers(text)
+	if err != nil {
+		return nil, &Error{start, err.Error()}
+	}
+	return ss, nil
+}
