@@ -1,0 +1,157 @@
+package canary
+
+import (
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/seqtest"
+)
+
+// Report is the canary-gate document. The verdict can be computed again from
+// its plan and ticks: see [Replay].
+type Report struct {
+	Schema  int             `json:"schema"`
+	Tool    string          `json:"tool"`
+	Verdict finding.Verdict `json:"verdict"`
+	// Reason is the verdict's sentence, without the verdict itself.
+	Reason string `json:"reason"`
+	// Ended says why the run stopped.
+	Ended               Ended     `json:"ended"`
+	Started             time.Time `json:"started"`
+	DecidedAfterSeconds float64   `json:"decided_after_seconds"`
+	// Hurt is how many requests failed beyond the baseline's share.
+	Hurt    int64          `json:"hurt"`
+	Metrics []MetricReport `json:"metrics"`
+	Latency *Latency       `json:"latency,omitempty"`
+	// Preview says how long a verdict takes at the traffic that was seen.
+	Preview string `json:"preview,omitempty"`
+	// Problems are what went wrong on the way, each with how often.
+	Problems []ProblemReport `json:"problems,omitempty"`
+	Notes    []string        `json:"notes,omitempty"`
+	Plan     PlanReport      `json:"plan"`
+	Ticks    []Tick          `json:"ticks"`
+}
+
+// Ended is why a run stopped.
+type Ended string
+
+// The reasons. Only EndedDecided comes with pass or fail.
+const (
+	EndedDecided     Ended = "decided"
+	EndedDeadline    Ended = "deadline"
+	EndedInterrupted Ended = "interrupted"
+	EndedRefused     Ended = "refused"  // the source cannot be trusted
+	EndedNoStart     Ended = "no_start" // the source never answered
+)
+
+// MetricReport is one metric's answer.
+type MetricReport struct {
+	Name    string          `json:"name"`
+	Gate    Gate            `json:"gate"`
+	Verdict finding.Verdict `json:"verdict"`
+	// EFail and EPass are the evidence as numbers, capped at 1e300; LnEFail and
+	// LnEPass are their natural logarithms, which are exact.
+	EFail    float64        `json:"e_fail"`
+	EPass    float64        `json:"e_pass"`
+	LnEFail  float64        `json:"ln_e_fail"`
+	LnEPass  float64        `json:"ln_e_pass"`
+	Ratio    Interval       `json:"ratio"`
+	Baseline seqtest.Cohort `json:"baseline"`
+	Canary   seqtest.Cohort `json:"canary"`
+	Why      string         `json:"why"`
+}
+
+// Interval is for canary rate / baseline rate: each end is wrong with a chance
+// of at most the plan's alpha. High is nil while there is no upper end.
+type Interval struct {
+	Low  float64  `json:"low"`
+	High *float64 `json:"high"`
+}
+
+// TickState says what became of a look at the source.
+type TickState string
+
+// The states of a tick.
+const (
+	TickOrigin  TickState = "origin"
+	TickWarmUp  TickState = "warm_up"
+	TickJudged  TickState = "judged"
+	TickSkipped TickState = "skipped"
+)
+
+// Tick is one look at the source.
+type Tick struct {
+	// Seconds since the start of the run.
+	Seconds float64   `json:"seconds"`
+	State   TickState `json:"state"`
+	// Counts are what was new, by metric; Evidence is what they add up to.
+	Counts   map[string]seqtest.Counts `json:"counts,omitempty"`
+	Evidence map[string]Evidence       `json:"evidence,omitempty"`
+	// Why says why the tick was skipped or a verdict is held back.
+	Why   string   `json:"why,omitempty"`
+	Notes []string `json:"notes,omitempty"`
+	// Total is the judged counts so far, for a live view.
+	Total map[string]seqtest.Counts `json:"-"`
+}
+
+// Evidence is a metric's evidence after a tick, as natural logarithms.
+type Evidence struct {
+	LnEFail float64 `json:"ln_e_fail"`
+	LnEPass float64 `json:"ln_e_pass"`
+}
+
+// ProblemReport is a problem and how often it happened.
+type ProblemReport struct {
+	Kind    string `json:"kind"`
+	Cohort  string `json:"cohort,omitempty"`
+	Where   string `json:"where,omitempty"`
+	Message string `json:"message"`
+	Count   int    `json:"count"`
+}
+
+// PlanReport is the plan as it was applied: durations in seconds, lag settled.
+type PlanReport struct {
+	Metrics            []Metric `json:"metrics"`
+	Alpha              float64  `json:"alpha"`
+	Beta               float64  `json:"beta"`
+	IntervalSeconds    float64  `json:"interval_seconds"`
+	WarmUpSeconds      float64  `json:"warm_up_seconds"`
+	MinDurationSeconds float64  `json:"min_duration_seconds"`
+	DeadlineSeconds    float64  `json:"deadline_seconds"`
+	StartWithinSeconds float64  `json:"start_within_seconds"`
+	Lag                Lag      `json:"lag"`
+	Share              float64  `json:"share,omitempty"`
+}
+
+func (p Plan) report() PlanReport {
+	return PlanReport{
+		Metrics: p.Metrics, Alpha: p.Alpha, Beta: p.Beta,
+		IntervalSeconds: p.Interval.Seconds(), WarmUpSeconds: p.WarmUp.Seconds(),
+		MinDurationSeconds: p.MinDuration.Seconds(), DeadlineSeconds: p.Deadline.Seconds(),
+		StartWithinSeconds: p.StartWithin.Seconds(), Lag: p.Lag, Share: p.Share,
+	}
+}
+
+// Plan turns the recorded plan back into one that can be applied.
+func (r PlanReport) Plan() Plan {
+	return Plan{
+		Metrics: r.Metrics, Alpha: r.Alpha, Beta: r.Beta,
+		Interval: seconds(r.IntervalSeconds), WarmUp: seconds(r.WarmUpSeconds),
+		MinDuration: seconds(r.MinDurationSeconds), Deadline: seconds(r.DeadlineSeconds),
+		StartWithin: seconds(r.StartWithinSeconds), Lag: r.Lag, Share: r.Share,
+	}
+}
+
+// ParseReport reads a canary-gate document.
+func ParseReport(data []byte) (Report, error) {
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Report{}, fmt.Errorf("reading canary-gate report: %w", err)
+	}
+	if r.Schema != 1 || r.Tool != "canary-gate" {
+		return Report{}, fmt.Errorf("reading canary-gate report: schema %d of tool %q is not known", r.Schema, r.Tool)
+	}
+	return r, nil
+}

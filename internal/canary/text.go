@@ -1,0 +1,169 @@
+package canary
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/seqtest"
+)
+
+// Text writes the report for a terminal: the verdict first, then the numbers,
+// then what went wrong on the way and what to do next.
+func (rep Report) Text(w io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "canary %s: %s\n", rep.Headline(), printable(rep.Reason))
+	for _, m := range rep.Metrics {
+		if len(rep.Metrics) > 1 || m.Gate != Block || m.Verdict != rep.Verdict {
+			fmt.Fprintf(&b, "  %-12s  %s\n", gateWord(m), printable(m.Why))
+		}
+	}
+	if line := rep.sparkline(40); line != "" {
+		fmt.Fprintf(&b, "  evidence      %s\n", line)
+	}
+	if rep.Verdict == finding.Fail && rep.Hurt > 0 {
+		fmt.Fprintf(&b, "  hurt          %s\n", hurtWords(rep.Hurt))
+	}
+	for _, p := range rep.Problems {
+		fmt.Fprintf(&b, "  problem       %s%s\n", printable(p.Message), times(p.Count))
+	}
+	for _, n := range head(rep.Notes, 5) {
+		fmt.Fprintf(&b, "  note          %s\n", printable(n))
+	}
+	if rep.Verdict == finding.Inconclusive && rep.Preview != "" {
+		fmt.Fprintf(&b, "  forecast      %s\n", rep.Preview)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// Summary is the report as GitHub Markdown for a job summary: the sentence, a
+// table, the evidence over time.
+func (rep Report) Summary() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s:** %s\n\n", rep.Headline(), markdown(rep.Reason))
+	fmt.Fprintf(&b, "| metric | canary | baseline | ratio (%s) | verdict |\n|---|---|---|---|---|\n", percent(1-rep.Plan.Alpha))
+	for _, m := range rep.Metrics {
+		verdict := string(m.Verdict)
+		if m.Verdict == finding.Fail {
+			verdict = "**" + strings.ToUpper(gateWord(m)) + "**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", markdown(m.Name), share(m.Canary), share(m.Baseline), m.Ratio.words(), verdict)
+	}
+	var tail []string
+	if line := rep.sparkline(40); line != "" {
+		tail = append(tail, "evidence "+line)
+	}
+	if rep.Verdict == finding.Fail && rep.Hurt > 0 {
+		tail = append(tail, hurtWords(rep.Hurt))
+	}
+	if rep.Verdict == finding.Inconclusive && rep.Preview != "" {
+		tail = append(tail, markdown(rep.Preview))
+	}
+	if len(tail) > 0 {
+		fmt.Fprintf(&b, "\n%s\n", strings.Join(tail, " · "))
+	}
+	if len(rep.Problems)+len(rep.Notes) > 0 {
+		b.WriteString("\n<details><summary>what happened on the way</summary>\n\n")
+		for _, p := range rep.Problems {
+			fmt.Fprintf(&b, "- %s%s\n", markdown(p.Message), times(p.Count))
+		}
+		for _, n := range head(rep.Notes, 20) {
+			fmt.Fprintf(&b, "- %s\n", markdown(n))
+		}
+		b.WriteString("\n</details>\n")
+	}
+	return b.String()
+}
+
+func (i Interval) words() string {
+	switch {
+	case i.Low == 0 && i.High == nil:
+		return "not known"
+	case i.High == nil:
+		return "at least " + number(i.Low)
+	case i.Low == 0:
+		return "at most " + number(*i.High)
+	}
+	return number(i.Low) + " – " + number(*i.High)
+}
+
+// gateWord is the verdict as the gate weighs it: a failed metric that only
+// warns is a warning.
+func gateWord(m MetricReport) string {
+	switch {
+	case m.Verdict != finding.Fail || m.Gate == Block:
+		return string(m.Verdict)
+	case m.Gate == Warn:
+		return "warning"
+	default:
+		return "observed"
+	}
+}
+
+func hurtWords(n int64) string {
+	if n == 1 {
+		return "1 request was hurt beyond the baseline's share"
+	}
+	return count(n) + " requests were hurt beyond the baseline's share"
+}
+
+func times(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d times)", n)
+}
+
+func head(lines []string, n int) []string {
+	if len(lines) > n {
+		return append(lines[:n:n], fmt.Sprintf("and %d more", len(lines)-n))
+	}
+	return lines
+}
+
+// sparkline draws the evidence for FAIL of the loudest blocking metric against
+// what is needed: a full block is the line that ends the run.
+func (rep Report) sparkline(width int) string {
+	loudest := ""
+	top := 0.0
+	for _, m := range rep.Metrics {
+		if m.Gate == Block && (loudest == "" || m.LnEFail > top) {
+			loudest, top = m.Name, m.LnEFail
+		}
+	}
+	var values []float64
+	for _, t := range rep.Ticks {
+		if e, ok := t.Evidence[loudest]; ok {
+			values = append(values, e.LnEFail)
+		}
+	}
+	if len(values) < 2 {
+		return ""
+	}
+	blocks := []rune("▁▂▃▄▅▆▇█")
+	line := make([]rune, 0, width)
+	for i := range min(width, len(values)) {
+		// The last tick of each stretch, so that the end of the run is shown.
+		v := values[(i+1)*len(values)/min(width, len(values))-1] / seqtest.Threshold(rep.Plan.Alpha)
+		line = append(line, blocks[int(min(max(v, 0), 1)*float64(len(blocks)-1))])
+	}
+	return string(line)
+}
+
+// printable keeps what others wrote (addresses, metric names) on its line.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 || r == 0x2028 || r == 0x2029 {
+			return ' '
+		}
+		return r
+	}, s)
+}
+
+// markdown keeps it from becoming markup, too.
+func markdown(s string) string {
+	return strings.NewReplacer("\\", "\\\\", "|", "\\|", "`", "\\`", "*", "\\*", "_", "\\_",
+		"[", "\\[", "]", "\\]", "<", "&lt;", ">", "&gt;", "&", "&amp;", "@", "&#64;", "#", "\\#").Replace(printable(s))
+}
