@@ -1,0 +1,251 @@
+// Package expo reads the Prometheus text exposition format 0.0.4, as an
+// application's /metrics page speaks it, with limits: the page is somebody
+// else's. What OpenMetrics adds (exemplars, "# EOF", unit lines) is tolerated.
+//
+// The format: https://prometheus.io/docs/instrumenting/exposition_formats/
+package expo
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+)
+
+// The limits of a page. A page beyond them is an error, never cut short.
+const (
+	maxLine   = 64 << 10
+	maxLabels = 64
+	maxSeries = 200_000
+)
+
+// Label is one name and value, as they stand in the page.
+type Label struct{ Name, Value string }
+
+// Series is one sample line. Value may be NaN or infinite.
+type Series struct {
+	Name   string
+	Labels []Label
+	Value  float64
+}
+
+// Label returns a label's value and whether it is there.
+func (s Series) Label(name string) (string, bool) {
+	for _, l := range s.Labels {
+		if l.Name == name {
+			return l.Value, true
+		}
+	}
+	return "", false
+}
+
+// Page is what a page holds: its samples in order, and the declared types
+// ("counter", "gauge", "histogram", …) by metric name.
+type Page struct {
+	Series []Series
+	Types  map[string]string
+}
+
+// ErrEmpty is a page without a single line of the format.
+var ErrEmpty = errors.New("the page is empty")
+
+// Parse reads a whole page. Errors name the line; a line that does not follow
+// the format is an error, because half a page would be half the counts. An I/O
+// error of r is returned wrapped.
+func Parse(r io.Reader) (Page, error) {
+	page := Page{Types: map[string]string{}}
+	in := bufio.NewReaderSize(r, maxLine)
+	lines := 0
+	for n := 1; ; n++ {
+		raw, err := in.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			return Page{}, fmt.Errorf("line %d is longer than %d bytes", n, maxLine)
+		}
+		if err != nil && !errors.Is(err, io.EOF) {
+			return Page{}, fmt.Errorf("reading line %d: %w", n, err)
+		}
+		line := strings.Trim(strings.TrimSuffix(string(raw), "\n"), " \t\r")
+		switch {
+		case line == "":
+		case line[0] == '#':
+			lines++
+			page.comment(line)
+		default:
+			lines++
+			s, perr := parseLine(line)
+			if perr != nil {
+				return Page{}, fmt.Errorf("line %d: %w", n, perr)
+			}
+			if err != nil { // a cut value would be a wrong count
+				return Page{}, fmt.Errorf("line %d: the page ends in the middle of a line", n)
+			}
+			if len(page.Series) >= maxSeries {
+				return Page{}, fmt.Errorf("line %d: more than %d series", n, maxSeries)
+			}
+			page.Series = append(page.Series, s)
+		}
+		if err != nil {
+			break
+		}
+	}
+	if lines == 0 {
+		return Page{}, ErrEmpty
+	}
+	return page, nil
+}
+
+// comment keeps "# TYPE name type"; other comments are for people.
+func (p *Page) comment(line string) {
+	f := strings.Fields(line)
+	if len(f) == 4 && f[0] == "#" && f[1] == "TYPE" && len(p.Types) < maxSeries {
+		p.Types[f[2]] = f[3]
+	}
+}
+
+// parseLine reads name{labels} value [timestamp] [# exemplar].
+func parseLine(line string) (Series, error) {
+	i := 0
+	for i < len(line) && isName(line[i], i == 0) {
+		i++
+	}
+	s := Series{Name: line[:i]}
+	rest := strings.TrimLeft(line[i:], " \t")
+	if strings.HasPrefix(rest, "{") {
+		var err error
+		if rest, err = s.labels(rest[1:]); err != nil {
+			return Series{}, err
+		}
+	} else if i > 0 && len(rest) == len(line[i:]) && rest != "" {
+		return Series{}, fmt.Errorf("%q does not follow a metric name", excerpt(rest))
+	}
+	if s.Name == "" {
+		return Series{}, fmt.Errorf("%q is not a metric name", excerpt(line))
+	}
+	// An exemplar follows the value, and the labels are read already.
+	if at := strings.Index(rest, " #"); at >= 0 {
+		rest = rest[:at]
+	}
+	fields := strings.Fields(rest)
+	if len(fields) < 1 || len(fields) > 2 {
+		return Series{}, fmt.Errorf("%q is not a value with an optional timestamp", excerpt(rest))
+	}
+	v, err := number(fields[0])
+	if err != nil {
+		return Series{}, err
+	}
+	if len(fields) == 2 {
+		// 0.0.4 has integer milliseconds, OpenMetrics fractional seconds.
+		if _, err := number(fields[1]); err != nil {
+			return Series{}, fmt.Errorf("timestamp: %w", err)
+		}
+	}
+	s.Value = v
+	return s, nil
+}
+
+// number reads a float as Go and the format write it, but no hexadecimal, no
+// underscores.
+func number(s string) (float64, error) {
+	if strings.ContainsAny(s, "_xXpP") {
+		return 0, fmt.Errorf("%q is not a number", excerpt(s))
+	}
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0, fmt.Errorf("%q is not a number", excerpt(s))
+	}
+	return v, nil
+}
+
+// labels reads the pairs up to the closing brace and returns what follows it. A
+// quoted string without "=" is the metric's name, as UTF-8 exposition writes it.
+func (s *Series) labels(rest string) (string, error) {
+	for {
+		rest = strings.TrimLeft(rest, " \t,")
+		if strings.HasPrefix(rest, "}") {
+			return rest[1:], nil
+		}
+		name, after, err := labelName(rest)
+		if err != nil {
+			return "", err
+		}
+		rest = strings.TrimLeft(after, " \t")
+		if !strings.HasPrefix(rest, "=") {
+			if s.Name == "" && len(s.Labels) == 0 && name != "" {
+				s.Name = name
+				continue
+			}
+			return "", fmt.Errorf("label %q has no value", excerpt(name))
+		}
+		value, after, err := quoted(strings.TrimLeft(rest[1:], " \t"))
+		if err != nil {
+			return "", fmt.Errorf("label %q: %w", excerpt(name), err)
+		}
+		if len(s.Labels) >= maxLabels {
+			return "", fmt.Errorf("more than %d labels", maxLabels)
+		}
+		s.Labels = append(s.Labels, Label{name, value})
+		rest = strings.TrimLeft(after, " \t")
+		if !strings.HasPrefix(rest, ",") && !strings.HasPrefix(rest, "}") {
+			return "", fmt.Errorf("%q does not follow a label", excerpt(rest))
+		}
+	}
+}
+
+func labelName(rest string) (name, after string, err error) {
+	if strings.HasPrefix(rest, `"`) {
+		return quoted(rest)
+	}
+	i := 0
+	for i < len(rest) && rest[i] != ':' && isName(rest[i], i == 0) {
+		i++
+	}
+	if i == 0 {
+		return "", "", fmt.Errorf("%q is not a label name", excerpt(rest))
+	}
+	return rest[:i], rest[i:], nil
+}
+
+// quoted reads a string with the three escapes of the format: \\, \" and \n.
+func quoted(rest string) (value, after string, err error) {
+	if !strings.HasPrefix(rest, `"`) {
+		return "", "", fmt.Errorf("%q is not a quoted value", excerpt(rest))
+	}
+	var b strings.Builder
+	for i := 1; i < len(rest); i++ {
+		switch c := rest[i]; c {
+		case '"':
+			return b.String(), rest[i+1:], nil
+		case '\\':
+			if i++; i == len(rest) {
+				return "", "", errors.New("the value ends in the middle of an escape")
+			}
+			switch rest[i] {
+			case 'n':
+				b.WriteByte('\n')
+			case '\\', '"':
+				b.WriteByte(rest[i])
+			default: // readers keep unknown escapes as they are
+				b.WriteByte('\\')
+				b.WriteByte(rest[i])
+			}
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return "", "", errors.New("the closing quote is missing")
+}
+
+func isName(c byte, first bool) bool {
+	return c == '_' || c == ':' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || !first && c >= '0' && c <= '9'
+}
+
+// excerpt keeps messages short: the page is somebody else's.
+func excerpt(s string) string {
+	const most = 40
+	if len(s) > most {
+		return s[:most] + "…"
+	}
+	return s
+}

@@ -1,0 +1,329 @@
+// Package scrape is the canary source that needs no monitoring system: it reads
+// the /metrics pages of both cohorts directly and counts what is new.
+//
+// Both cohorts are scraped at the same moment. An address that does not answer
+// makes the whole tick fail; nothing is lost, the next one covers the longer
+// time. A baseline address that stays away for three ticks is left out until it
+// returns; a canary address never is, because judging the surviving canaries
+// would hide the crashed ones.
+//
+// Restarts are told from the process start time. What cannot be explained (a
+// counter that falls, an older process answering) is not counted, and when it
+// repeats the run is refused with the reason: several processes share an address.
+package scrape
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/expo"
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/seqtest"
+)
+
+// Config says where to look and what to count.
+type Config struct {
+	// Baseline and Canary are the addresses of the instances' pages. Without a
+	// path, /metrics is meant.
+	Baseline, Canary []string
+	// Counters say how metrics are counted. Without any, "errors" is counted by
+	// the first request counter with a status label that the pages show.
+	Counters []Counter
+	// Header is sent with every scrape, for example credentials.
+	Header http.Header
+	// Timeout is for one scrape (5 s), MaxBytes for one page (16 MiB).
+	Timeout  time.Duration
+	MaxBytes int64
+	// Transport replaces the plain one, for example for TLS settings.
+	Transport http.RoundTripper
+}
+
+// Counter says which series count the requests of a metric and which of them
+// are bad.
+type Counter struct {
+	// Metric is the plan's name, for example "errors".
+	Metric string
+	// Requests are all requests. In automatic mode only the name is used, and
+	// health checks and scrapes are left out.
+	Requests Selector
+	// Bad are the conditions of a bad request; without any, status 5xx.
+	Bad []Matcher
+	// Errors is a counter of its own for bad requests, instead of Bad.
+	Errors Selector
+	// auto leaves health checks out.
+	auto bool
+}
+
+// classify says whether a series counts requests, bad requests, or both.
+func (c Counter) classify(s expo.Series) (all, bad bool) {
+	if c.auto && ownTraffic(s) {
+		return false, false
+	}
+	all = c.Requests.matches(s)
+	if c.Errors.Name != "" {
+		return all, c.Errors.matches(s)
+	}
+	if len(c.Bad) > 0 {
+		return all, all && every(c.Bad, s)
+	}
+	return all, all && failedByStatus(s)
+}
+
+// Source scrapes. It is used by one goroutine at a time.
+type Source struct {
+	cfg       Config
+	client    *http.Client
+	counters  []Counter
+	instances []*instance
+	begun     bool
+}
+
+// the number of scrapes that set the origin: several, so that workers which
+// answer in turn are noticed before anything is judged.
+const originScrapes = 4
+
+// patience is the number of ticks a baseline address may stay away.
+const patience = 3
+
+// New checks the addresses and returns a source that has not scraped yet.
+func New(cfg Config) (*Source, error) {
+	if cfg.Timeout <= 0 {
+		cfg.Timeout = 5 * time.Second
+	}
+	if cfg.MaxBytes <= 0 {
+		cfg.MaxBytes = 16 << 20
+	}
+	if cfg.Transport == nil {
+		// A fresh connection per scrape: a kept one would stick to one worker and
+		// hide the others.
+		cfg.Transport = &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10}
+	}
+	s := &Source{cfg: cfg, counters: cfg.Counters, client: &http.Client{
+		Transport:     cfg.Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
+	seen := map[string]string{}
+	for _, c := range []struct {
+		cohort string
+		urls   []string
+	}{{"baseline", cfg.Baseline}, {"canary", cfg.Canary}} {
+		if len(c.urls) == 0 {
+			return nil, failure.New(failure.Usage, "give the address of its /metrics page", "the %s has no address", c.cohort)
+		}
+		for _, raw := range c.urls {
+			in, err := address(c.cohort, raw)
+			if err != nil {
+				return nil, err
+			}
+			if other, ok := seen[in.url]; ok {
+				return nil, failure.New(failure.Usage, "every instance has an address of its own",
+					"%s %s is also given for the %s", c.cohort, in.where, other)
+			}
+			seen[in.url] = c.cohort
+			s.instances = append(s.instances, in)
+		}
+	}
+	return s, nil
+}
+
+func address(cohort, raw string) (*instance, error) {
+	u, err := url.Parse(raw)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		// The text may hold credentials, so it is not repeated.
+		return nil, failure.New(failure.Usage, "for example http://127.0.0.1:8000/metrics", "a %s address is not an http or https URL", cohort)
+	}
+	if u.Path == "" || u.Path == "/" {
+		u.Path = "/metrics"
+	}
+	return &instance{cohort: cohort, url: u.String(), where: u.Scheme + "://" + u.Host + u.Path}, nil
+}
+
+// Aligned is false: the two cohorts' scrapes are milliseconds apart, and an
+// application may be slow to count.
+func (s *Source) Aligned() bool { return false }
+
+// Sample scrapes all addresses at once. See [canary.Source].
+func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
+	if s.begun {
+		return s.once(ctx)
+	}
+	for range originScrapes {
+		if _, err := s.once(ctx); err != nil {
+			return canary.Sample{}, err
+		}
+	}
+	s.begun = true
+	return canary.Sample{Origin: true, Notes: s.silent()}, nil
+}
+
+// once scrapes everything and returns what is new.
+func (s *Source) once(ctx context.Context) (canary.Sample, error) {
+	answers, errs := s.fetchAll(ctx)
+	sample := canary.Sample{Counts: map[string]seqtest.Counts{}}
+	if err := s.absent(errs, &sample); err != nil {
+		return canary.Sample{}, err
+	}
+	if err := s.settle(answers, errs); err != nil {
+		return canary.Sample{}, err
+	}
+	next := make([]*snapshot, len(s.instances))
+	for i, in := range s.instances {
+		if errs[i] != nil {
+			continue
+		}
+		snap, err := read(answers[i], s.counters)
+		if err != nil {
+			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: in.cohort, Where: in.where, Detail: err.Error()}
+		}
+		next[i] = snap
+	}
+	for i, in := range s.instances {
+		if next[i] == nil {
+			continue
+		}
+		in.misses = 0
+		counts, note, err := in.advance(next[i])
+		if err != nil {
+			return canary.Sample{}, err
+		}
+		if note != "" {
+			sample.Notes = append(sample.Notes, note)
+		}
+		for metric, c := range counts {
+			sum := sample.Counts[metric]
+			if in.cohort == "canary" {
+				sum.Canary = sum.Canary.Plus(c)
+			} else {
+				sum.Baseline = sum.Baseline.Plus(c)
+			}
+			sample.Counts[metric] = sum
+		}
+	}
+	for metric, c := range sample.Counts {
+		if c.Check() != nil {
+			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Detail: metric + ": more failed requests than requests were counted; do both counters count the same thing?"}
+		}
+	}
+	return sample, nil
+}
+
+// fetchAll scrapes all addresses at the same moment.
+func (s *Source) fetchAll(ctx context.Context) ([]answer, []error) {
+	answers, errs := make([]answer, len(s.instances)), make([]error, len(s.instances))
+	var wg sync.WaitGroup
+	for i, in := range s.instances {
+		wg.Go(func() { answers[i], errs[i] = s.fetch(ctx, in) })
+	}
+	wg.Wait()
+	return answers, errs
+}
+
+// absent decides what missing answers mean: an error that skips the tick, or a
+// baseline address that is left out.
+func (s *Source) absent(errs []error, sample *canary.Sample) error {
+	var first, last error
+	answering := 0
+	for i, in := range s.instances {
+		if errs[i] == nil {
+			if in.cohort == "baseline" {
+				answering++
+			}
+			continue
+		}
+		last = errs[i]
+		in.misses++
+		if in.cohort == "baseline" && in.misses > patience {
+			if in.misses == patience+1 {
+				sample.Notes = append(sample.Notes, in.cohort+" "+in.where+" stays away and is left out until it returns")
+			}
+			in.last = nil
+			continue
+		}
+		// The canary's absence is the more important news.
+		if first == nil || in.cohort == "canary" {
+			first = errs[i]
+		}
+	}
+	if first == nil && answering == 0 {
+		return last
+	}
+	return first
+}
+
+// settle chooses the counter in automatic mode, and refuses a chosen one whose
+// failed requests cannot be told.
+func (s *Source) settle(answers []answer, errs []error) error {
+	if len(s.counters) > 0 {
+		return s.tellable(answers)
+	}
+	var pages []expo.Page
+	for i := range answers {
+		if errs[i] == nil {
+			pages = append(pages, answers[i].page)
+		}
+	}
+	name, err := detect(pages)
+	if err != nil {
+		return err
+	}
+	s.counters = []Counter{{Metric: canary.Errors, Requests: Selector{Name: name}, auto: true}}
+	return nil
+}
+
+// tellable makes sure that a counter without conditions has a status label:
+// otherwise every request would count as good.
+func (s *Source) tellable(answers []answer) error {
+	for _, c := range s.counters {
+		if len(c.Bad) > 0 || c.Errors.Name != "" {
+			continue
+		}
+		for i, a := range answers {
+			for _, x := range a.page.Series {
+				if !c.Requests.matches(x) {
+					continue
+				}
+				if _, _, ok := status(x); !ok {
+					in := s.instances[i]
+					return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: true,
+						Detail: c.Requests.Name + " has no status label (its labels are " + labelNames(x) + "): name the failed requests with --bad-labels"}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func labelNames(s expo.Series) string {
+	var names []string
+	for _, l := range s.Labels {
+		names = append(names, l.Name)
+	}
+	if len(names) == 0 {
+		return "none"
+	}
+	return list(names)
+}
+
+// silent names the addresses that do not show the counter yet: normal for a
+// canary before its first request, telling when it stays so.
+func (s *Source) silent() []string {
+	var notes []string
+	for _, in := range s.instances {
+		if in.last == nil {
+			continue
+		}
+		for _, c := range s.counters {
+			if len(in.last.values[c.Metric]) == 0 {
+				notes = append(notes, strings.Join([]string{in.cohort, in.where, "does not show", c.Requests.Name, "yet"}, " "))
+			}
+		}
+	}
+	return notes
+}
+
+var _ canary.Source = (*Source)(nil)

@@ -1,0 +1,113 @@
+package scrape
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/canary/expo"
+)
+
+// Matcher is a condition on one label, with Prometheus' four operators; a
+// missing label counts as empty, and expressions are anchored.
+type Matcher struct {
+	Label string
+	Op    string // = != =~ !~
+	Value string
+	expr  *regexp.Regexp
+}
+
+func (m Matcher) matches(s expo.Series) bool {
+	v, _ := s.Label(m.Label)
+	switch m.Op {
+	case "=":
+		return v == m.Value
+	case "!=":
+		return v != m.Value
+	case "=~":
+		return m.expr.MatchString(v)
+	default:
+		return !m.expr.MatchString(v)
+	}
+}
+
+// Selector picks series by name and labels.
+type Selector struct {
+	Name     string
+	Matchers []Matcher
+}
+
+func (s Selector) matches(x expo.Series) bool { return s.Name == x.Name && every(s.Matchers, x) }
+
+func every(ms []Matcher, s expo.Series) bool {
+	for _, m := range ms {
+		if !m.matches(s) {
+			return false
+		}
+	}
+	return true
+}
+
+var nameForm = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+
+// ParseSelector reads a selector as Prometheus writes it:
+// http_requests_total{job="web",handler!="/metrics"}.
+func ParseSelector(text string) (Selector, error) {
+	name, rest, braces := strings.Cut(strings.TrimSpace(text), "{")
+	s := Selector{Name: strings.TrimSpace(name)}
+	if !nameForm.MatchString(s.Name) {
+		return Selector{}, fmt.Errorf("parsing selector %q: %q is not a metric name", text, s.Name)
+	}
+	if !braces {
+		return s, nil
+	}
+	if !strings.HasSuffix(rest, "}") {
+		return Selector{}, fmt.Errorf("parsing selector %q: the closing brace is missing", text)
+	}
+	var err error
+	if s.Matchers, err = matchers(strings.TrimSuffix(rest, "}")); err != nil {
+		return Selector{}, fmt.Errorf("parsing selector %q: %w", text, err)
+	}
+	return s, nil
+}
+
+// ParseMatchers reads conditions separated by commas: status=~"5..",method!="OPTIONS".
+// Quotes may be left out around values without commas.
+func ParseMatchers(text string) ([]Matcher, error) {
+	ms, err := matchers(text)
+	if err != nil {
+		return nil, fmt.Errorf("parsing labels %q: %w", text, err)
+	}
+	if len(ms) == 0 {
+		return nil, fmt.Errorf("parsing labels %q: there is no condition, for example status=~\"5..\"", text)
+	}
+	return ms, nil
+}
+
+var matcherForm = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",]*)\s*(,|$)`)
+
+var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
+
+func matchers(text string) ([]Matcher, error) {
+	var ms []Matcher
+	for strings.TrimSpace(text) != "" {
+		f := matcherForm.FindStringSubmatch(text)
+		if f == nil {
+			return nil, fmt.Errorf("%q is not a condition such as status=~\"5..\"", strings.TrimSpace(text))
+		}
+		m := Matcher{Label: f[1], Op: f[2], Value: strings.TrimSpace(f[3])}
+		if v := m.Value; len(v) > 1 && v[0] == '"' {
+			m.Value = unquote.Replace(v[1 : len(v)-1])
+		}
+		if strings.HasSuffix(m.Op, "~") {
+			expr, err := regexp.Compile(`^(?:` + m.Value + `)$`)
+			if err != nil {
+				return nil, fmt.Errorf("label %q: %w", m.Label, err)
+			}
+			m.expr = expr
+		}
+		ms = append(ms, m)
+		text = text[len(f[0]):]
+	}
+	return ms, nil
+}
