@@ -88,6 +88,9 @@ func (s *Source) reason(err error) (kind, detail string) {
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
 		return "timeout", fmt.Sprintf("no answer within %v", s.cfg.Timeout)
 	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return "down", "the connection was closed"
+	}
 	text := err.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
