@@ -95,10 +95,16 @@ func TestTrouble(t *testing.T) {
 		{"500", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "maintenance", 503) }, `answered 503 ("maintenance") for "x", 3 times in all`, failure.Service, 3},
 		{"404", func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, "no source has the project", failure.Answer, 1},
 		{"401", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }, "refuses access (401", failure.Service, 1},
-		{"cut", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Length", "99"); fmt.Fprint(w, "<a") }, "broke off its answer", failure.Service, 3},
+		{"cut", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Length", "99")
+			fmt.Fprint(w, "<a")
+		}, "broke off its answer", failure.Service, 3},
 		{"slow", func(w http.ResponseWriter, r *http.Request) { time.Sleep(400 * time.Millisecond) }, "did not answer", failure.Service, 3},
 		{"nonsense", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "image/png") }, `type "image/png"`, failure.Service, 1},
-		{"bad json", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Content-Type", "application/json"); fmt.Fprint(w, "{") }, "not valid JSON", failure.Service, 1},
+		{"bad json", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			fmt.Fprint(w, "{")
+		}, "not valid JSON", failure.Service, 1},
 		{"version 2", func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, `{"meta":{"api-version":"2.0"}}`)
