@@ -1,0 +1,129 @@
+// Package registry is an OCI registry on loopback for tests and the demo:
+// go-containerregistry's own, with a password and with faults on request.
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
+)
+
+// Options configures a registry. The zero value is open to everybody, keeps
+// blobs in memory and behaves.
+type Options struct {
+	// Dir keeps blobs on disk; empty means in memory. Manifests are in memory.
+	Dir string
+	// User and Password, when set, are asked for with HTTP basic authentication.
+	User, Password string
+	// Referrers offers the referrers API of OCI 1.1.
+	Referrers bool
+}
+
+// Fault makes matching requests fail.
+type Fault struct {
+	Method string        // empty: any
+	Path   string        // a part of the path; empty: any
+	Status int           // answer with this status; 0: only wait
+	Times  int           // how often; 0: always
+	Wait   time.Duration // wait before answering
+}
+
+// Registry is a running registry.
+type Registry struct {
+	// Addr is "127.0.0.1:port".
+	Addr string
+
+	inner   http.Handler
+	options Options
+	server  *http.Server
+
+	mu     sync.Mutex
+	faults []Fault
+	seen   []string
+}
+
+// Start runs a registry on a free port until ctx ends or Close is called.
+func Start(ctx context.Context, o Options) (*Registry, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("starting the registry on loopback: %w", err)
+	}
+	opts := []ggcr.Option{ggcr.Logger(log.New(io.Discard, "", 0)), ggcr.WithReferrersSupport(o.Referrers)}
+	if o.Dir != "" {
+		opts = append(opts, ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(o.Dir)))
+	}
+	r := &Registry{Addr: listener.Addr().String(), inner: ggcr.New(opts...), options: o}
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = r.server.Serve(listener) }()
+	context.AfterFunc(ctx, func() { _ = r.server.Close() })
+	return r, nil
+}
+
+// Close stops the registry. It is safe to repeat.
+func (r *Registry) Close() error { return r.server.Close() }
+
+// Fail adds a fault; the first matching one decides.
+func (r *Registry) Fail(f Fault) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faults = append(r.faults, f)
+}
+
+// Requests lists what was asked so far, as "METHOD /path".
+func (r *Registry) Requests() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return append([]string(nil), r.seen...)
+}
+
+// ServeHTTP implements http.Handler.
+func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	fault, found := r.next(req)
+	if found {
+		select {
+		case <-time.After(fault.Wait):
+		case <-req.Context().Done():
+			return
+		}
+		if fault.Status != 0 {
+			http.Error(w, `{"errors":[{"code":"UNAVAILABLE","message":"a fault was asked for"}]}`, fault.Status)
+			return
+		}
+	}
+	if r.options.User != "" {
+		user, password, _ := req.BasicAuth()
+		if user != r.options.User || password != r.options.Password {
+			w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
+			http.Error(w, `{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}`, http.StatusUnauthorized)
+			return
+		}
+	}
+	r.inner.ServeHTTP(w, req)
+}
+
+// next records a request and takes the fault that applies to it.
+func (r *Registry) next(req *http.Request) (Fault, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.seen = append(r.seen, req.Method+" "+req.URL.Path)
+	for i, f := range r.faults {
+		if (f.Method != "" && f.Method != req.Method) || !strings.Contains(req.URL.Path, f.Path) {
+			continue
+		}
+		if f.Times == 1 {
+			r.faults = append(r.faults[:i:i], r.faults[i+1:]...)
+		} else if f.Times > 1 {
+			r.faults[i].Times--
+		}
+		return f, true
+	}
+	return Fault{}, false
+}
