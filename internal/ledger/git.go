@@ -229,6 +229,9 @@ func (g *Git) Append(ctx context.Context, service, env, parent string, e Entry) 
 	if err != nil {
 		return Record{}, err
 	}
+	if err := g.have(ctx, ref, parent); err != nil {
+		return Record{}, err
+	}
 	oid, err := g.commit(ctx, parent, append(data, '\n'), message(e))
 	if err != nil {
 		return Record{}, err
@@ -252,6 +255,26 @@ func (g *Git) Append(ctx context.Context, service, env, parent string, e Entry) 
 	}
 	return Record{}, failure.New(failure.Service, "allow this identity to push to "+strings.TrimPrefix(ref, "refs/heads/")+" (contents: write, and no ruleset against it)",
 		"appending to the ledger %s: the remote refuses the push: %w", g.Name(), err)
+}
+
+// have makes sure that the parent's commit is here: another process may have
+// written it. A parent that is no longer the remote's head needs no push to fail.
+func (g *Git) have(ctx context.Context, ref, parent string) error {
+	if parent == "" {
+		return nil
+	}
+	if _, err := g.git(ctx, nil, "cat-file", "-e", parent+"^{commit}"); err == nil {
+		return nil
+	}
+	now, err := g.tip(ctx, ref)
+	if err != nil {
+		return err
+	}
+	if now != parent {
+		return ErrMoved
+	}
+	_, err = g.remote(ctx, "fetch", "-q", "--no-tags", "--depth=1", "--", g.o.Remote, "+"+ref+":"+ref)
+	return err
 }
 
 func (g *Git) commit(ctx context.Context, parent string, data []byte, msg string) (string, error) {
