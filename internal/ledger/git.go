@@ -273,8 +273,13 @@ func (g *Git) have(ctx context.Context, ref, parent string) error {
 	if now != parent {
 		return ErrMoved
 	}
-	_, err = g.remote(ctx, "fetch", "-q", "--no-tags", "--depth=1", "--", g.o.Remote, "+"+ref+":"+ref)
-	return err
+	if _, err = g.remote(ctx, "fetch", "-q", "--no-tags", "--depth=1", "--", g.o.Remote, "+"+ref+":"+ref); err != nil {
+		return err
+	}
+	if _, err := g.git(ctx, nil, "cat-file", "-e", parent+"^{commit}"); err != nil {
+		return ErrMoved // it moved between the look and the fetch
+	}
+	return nil
 }
 
 func (g *Git) commit(ctx context.Context, parent string, data []byte, msg string) (string, error) {
