@@ -102,24 +102,21 @@ func (j *judge) decide(t *Tick) {
 		j.verdict, j.at = finding.Fail, t.Seconds
 		return
 	}
-	if t.Seconds < j.plan.earliestPass().Seconds() {
-		return
-	}
+	passed := t.Seconds >= j.plan.earliestPass().Seconds()
 	for i := range j.metrics {
 		m := &j.metrics[i]
 		if m.Gate != Block {
 			continue
 		}
-		if m.lnPass() < seqtest.Threshold(j.plan.Beta) {
-			return
+		if rate := m.total.Baseline.Rate(); rate > brokenBaseline {
+			t.Why = "the baseline itself is broken (" + m.Name + " " + percent(rate) + "): nothing to compare with"
+			j.held, passed = t.Why, false
 		}
-		if m.total.Baseline.Rate() > brokenBaseline {
-			t.Why = "the baseline itself fails " + percent(m.total.Baseline.Rate()) + " of its requests (" + m.Name + "): nothing to compare with"
-			j.held = t.Why
-			return
-		}
+		passed = passed && m.lnPass() >= seqtest.Threshold(j.plan.Beta)
 	}
-	j.verdict, j.at = finding.Pass, t.Seconds
+	if passed {
+		j.verdict, j.at = finding.Pass, t.Seconds
+	}
 }
 
 // hold returns why no verdict may be given on the counts so far, or "".

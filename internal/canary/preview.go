@@ -37,13 +37,18 @@ func Preview(plan Plan, seen Seen) Forecast {
 		}
 	}
 	f := Forecast{FailRate: 2 * m.Fail.At(seen.BaseRate)}
+	if seen.BaseRate > brokenBaseline {
+		f.FailSeconds, f.PassSeconds, f.Blind = math.Inf(1), math.Inf(1), true
+		f.Text = "the baseline itself fails " + percent(seen.BaseRate) + " of its requests: nothing can be seen before that is mended"
+		return f
+	}
+	f.FailRate = math.Min(f.FailRate, (1+m.Fail.At(seen.BaseRate))/2)
 	named := "a doubling of " + m.Name + " (" + percent(seen.BaseRate) + " to " + percent(f.FailRate) + ")"
 	if f.FailRate < 0.001 {
 		// Twice almost nothing is a question of hours; one in a hundred is not.
 		f.FailRate = 0.01
 		named = "1 % " + m.Name + " where the baseline has " + percent(seen.BaseRate)
 	}
-	f.FailRate = math.Min(f.FailRate, 1)
 	if seen.Traffic.Canary <= 0 || seen.Traffic.Baseline <= 0 {
 		f.FailSeconds, f.PassSeconds, f.Blind = math.Inf(1), math.Inf(1), true
 		f.Text = "without traffic on both sides there is no verdict; send probes to both, or give the canary a share"
@@ -65,12 +70,19 @@ func Preview(plan Plan, seen Seen) Forecast {
 	if f.FailSeconds > deadline {
 		f.Blind = true
 		f.Text = rate + "this gate cannot see " + named + " within " + duration(deadline) +
-			" (it would take " + duration(f.FailSeconds) + ")" + remedy(seen.Traffic, deadline, fail)
+			tooLong(f.FailSeconds) + remedy(seen.Traffic, deadline, fail)
 		return f
 	}
 	f.Text = rate + named + " is seen after about " + duration(f.FailSeconds) + ", and " +
 		passWords(f.PassSeconds, deadline)
 	return f
+}
+
+func tooLong(s float64) string {
+	if math.IsInf(s, 1) {
+		return ""
+	}
+	return " (it would take " + duration(s) + ")"
 }
 
 func passWords(pass, deadline float64) string {

@@ -77,7 +77,7 @@ type runner struct {
 	start    time.Time
 	ticks    []Tick
 	problems []ProblemReport
-	notes    []string
+	notes    []note
 	origin   bool
 	// covered is when the last good sample was taken: the next one covers the
 	// time since then.
@@ -135,13 +135,31 @@ func (r *runner) record(elapsed time.Duration, s Sample, err error) {
 		r.judge.latency = r.judge.latency.plus(s.Latency)
 	}
 	r.judge.add(&t)
-	for _, n := range s.Notes {
-		if len(r.notes) < 100 {
-			r.notes = append(r.notes, "after "+duration(t.Seconds)+": "+n)
-		}
+	for _, text := range s.Notes {
+		r.note(t.Seconds, text)
 	}
 	r.ticks = append(r.ticks, t)
 	r.deps.Progress(t)
+}
+
+// note is a sentence of the source, when it was first said and how often.
+type note struct {
+	text  string
+	after float64
+	count int
+}
+
+func (r *runner) note(after float64, text string) {
+	const most = 100
+	for i := range r.notes {
+		if r.notes[i].text == text {
+			r.notes[i].count++
+			return
+		}
+	}
+	if len(r.notes) < most {
+		r.notes = append(r.notes, note{text, after, 1})
+	}
 }
 
 // problem counts an error of the source and returns its sentence.
@@ -168,9 +186,12 @@ func (r *runner) problem(err error) string {
 func (r *runner) report(ended Ended) Report {
 	rep := Report{
 		Schema: 1, Tool: "canary-gate", Ended: ended, Started: r.start.UTC(),
-		Latency: r.judge.latency, Problems: r.problems, Notes: r.notes,
+		Latency: r.judge.latency, Problems: r.problems,
 		Plan: r.plan.report(), Ticks: r.ticks,
 		DecidedAfterSeconds: r.deps.Now().Sub(r.start).Seconds(),
+	}
+	for _, n := range r.notes {
+		rep.Notes = append(rep.Notes, "after "+duration(n.after)+": "+n.text+times(n.count))
 	}
 	rep.conclude(r.judge, r.fatal)
 	return rep

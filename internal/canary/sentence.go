@@ -20,16 +20,19 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 	var parts []string
 	switch rep.Verdict {
 	case finding.Fail:
-		for _, m := range rep.Metrics {
+		for i, m := range rep.Metrics {
 			if m.Gate == Block && m.Verdict == finding.Fail {
-				parts = append(parts, failSentence(m))
+				parts = append(parts, failSentence(m)+j.metrics[i].clustered())
 			}
 		}
 		if len(parts) == 0 {
 			parts = append(parts, "the metrics together are worse than tolerated, none of them alone: "+rep.allCounts())
 		}
-		parts = append(parts, "chance of a false alarm under "+percent(j.plan.Alpha))
-		return strings.Join(parts, ", ")
+		said, comma := strings.Join(parts, " · "), "; "
+		if strings.Contains(said, comma) {
+			comma = ", "
+		}
+		return said + comma + "chance of a false alarm under " + percent(j.plan.Alpha)
 	case finding.Pass:
 		for _, m := range rep.Metrics {
 			if m.Gate == Block {
@@ -45,8 +48,8 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 func failSentence(m MetricReport) string {
 	s := m.Name + " " + count(m.Canary.Bad) + " of " + count(m.Canary.N) +
 		" against " + count(m.Baseline.Bad) + " of " + count(m.Baseline.N)
-	if m.Ratio.Low > 1 {
-		s += "; at least " + number(m.Ratio.Low) + "× worse"
+	if m.Ratio.Low >= 1.1 {
+		s += "; at least " + atLeast(m.Ratio.Low) + "× worse"
 	}
 	return s
 }

@@ -82,11 +82,11 @@ func (i Interval) words() string {
 	case i.Low == 0 && i.High == nil:
 		return "not known"
 	case i.High == nil:
-		return "at least " + number(i.Low)
+		return "at least " + atLeast(i.Low)
 	case i.Low == 0:
-		return "at most " + number(*i.High)
+		return "at most " + atMost(*i.High)
 	}
-	return number(i.Low) + " – " + number(*i.High)
+	return atLeast(i.Low) + " – " + atMost(*i.High)
 }
 
 // gateWord is the verdict as the gate weighs it: a failed metric that only
@@ -123,30 +123,39 @@ func head(lines []string, n int) []string {
 	return lines
 }
 
-// sparkline draws the evidence for FAIL of the loudest blocking metric against
-// what is needed: a full block is the line that ends the run.
+// sparkline draws the evidence that decided, or else the evidence for FAIL,
+// against what is needed: a full block is the line that ends the run. Of several
+// metrics the loudest is drawn for FAIL and the slowest for PASS.
 func (rep Report) sparkline(width int) string {
-	loudest := ""
-	top := 0.0
+	level := rep.Plan.Alpha
+	value := func(e Evidence) float64 { return e.LnEFail }
+	better := func(a, b Evidence) bool { return a.LnEFail > b.LnEFail }
+	if rep.Verdict == finding.Pass {
+		level = rep.Plan.Beta
+		value = func(e Evidence) float64 { return e.LnEPass }
+		better = func(a, b Evidence) bool { return a.LnEPass < b.LnEPass }
+	}
+	name, best := "", Evidence{}
 	for _, m := range rep.Metrics {
-		if m.Gate == Block && (loudest == "" || m.LnEFail > top) {
-			loudest, top = m.Name, m.LnEFail
+		if e := (Evidence{m.LnEFail, m.LnEPass}); m.Gate == Block && (name == "" || better(e, best)) {
+			name, best = m.Name, e
 		}
 	}
 	var values []float64
 	for _, t := range rep.Ticks {
-		if e, ok := t.Evidence[loudest]; ok {
-			values = append(values, e.LnEFail)
+		if e, ok := t.Evidence[name]; ok {
+			values = append(values, value(e))
 		}
 	}
 	if len(values) < 2 {
 		return ""
 	}
+	width = min(width, len(values))
 	blocks := []rune("▁▂▃▄▅▆▇█")
 	line := make([]rune, 0, width)
-	for i := range min(width, len(values)) {
+	for i := range width {
 		// The last tick of each stretch, so that the end of the run is shown.
-		v := values[(i+1)*len(values)/min(width, len(values))-1] / seqtest.Threshold(rep.Plan.Alpha)
+		v := values[(i+1)*len(values)/width-1] / seqtest.Threshold(level)
 		line = append(line, blocks[int(min(max(v, 0), 1)*float64(len(blocks)-1))])
 	}
 	return string(line)

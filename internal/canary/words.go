@@ -49,6 +49,21 @@ func number(x float64) string {
 	return s
 }
 
+// atLeast and atMost write the ends of an interval, rounded outwards.
+func atLeast(x float64) string { return outwards(x, math.Floor) }
+func atMost(x float64) string  { return outwards(x, math.Ceil) }
+
+func outwards(x float64, round func(float64) float64) string {
+	scale := 1.0
+	switch {
+	case x < 2:
+		scale = 100
+	case x < 10:
+		scale = 10
+	}
+	return strconv.FormatFloat(round(x*scale)/scale, 'f', -1, 64)
+}
+
 // percent writes a share: "0.42 %".
 func percent(p float64) string {
 	if p*100 > 99 && p < 1 {
