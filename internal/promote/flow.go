@@ -1,0 +1,263 @@
+package promote
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/ledger"
+)
+
+// gate records a condition; a condition that does not hold refuses at the end,
+// so that a person sees all of them at once.
+func (r *run) gate(name string, ok bool, evidence, hint string) {
+	verdict := "ok"
+	if !ok {
+		verdict = "refused"
+		if r.rep.Refused == "" {
+			r.rep.Refused, r.rep.Hint = name+": "+evidence, hint
+		}
+	}
+	r.rep.Gates = append(r.rep.Gates, ledger.Gate{Name: name, Verdict: verdict, Evidence: evidence})
+}
+
+func (r *run) refused() error {
+	if r.rep.Refused == "" {
+		return nil
+	}
+	return &refusal{r.rep.Refused, r.rep.Hint}
+}
+
+// gates reads the conditions of a promotion.
+func (r *run) gates(ctx context.Context) error {
+	if r.Registry != nil {
+		ok, err := r.Registry.Exists(ctx, r.ref())
+		if err != nil {
+			return fmt.Errorf("looking for the image: %w", err)
+		}
+		r.gate("image", ok, evidence(ok, "the registry has this digest", "the registry does not have "+r.ref()), "build and push it first: fairlead build-image --push")
+	}
+	r.gateLock()
+	if held := r.head.Held; held != nil && !r.AllowHeld && r.Action != ActionRollback {
+		r.gate("hold", false, fmt.Sprintf("%s is held by %s since %s: %s", r.Environment, held.By, held.Since.UTC().Format("2006-01-02 15:04Z"), held.Reason),
+			"fairlead unhold --env "+r.Environment+" --reason …")
+	} else {
+		r.gate("hold", true, "not held", "")
+	}
+	if r.Action != ActionRollback {
+		bad := slices.Contains(r.head.Bad, r.Digest)
+		r.gate("not bad", !bad, evidence(!bad, "never taken back here", "this digest was taken back from "+r.Environment+" before"), "fix the release and build a new one; a bad digest is not promoted again")
+	}
+	if r.From == "" || r.Action == ActionRollback {
+		return r.refused()
+	}
+	src, ok, err := r.Ledger.Head(ctx, r.Service, r.From)
+	if err != nil {
+		return err
+	}
+	runs := ok && src.Running.Digest == r.Digest && src.Phase != ledger.Intent
+	what := "nothing"
+	if ok {
+		what = ledger.Short(src.Running.Digest)
+	}
+	r.gate(r.From, runs, evidence(runs, fmt.Sprintf("runs this digest since ledger #%d", src.Seq), fmt.Sprintf("%s runs %s, not %s", r.From, what, ledger.Short(r.Digest))),
+		"promote it to "+r.From+" first")
+	return r.refused()
+}
+
+func evidence(ok bool, yes, no string) string {
+	if ok {
+		return yes
+	}
+	return no
+}
+
+// gateLock refuses while somebody else's intent counts.
+func (r *run) gateLock() {
+	if !r.has || r.head.Phase != ledger.Intent || r.mine() {
+		r.gate("lock", true, "free", "")
+		return
+	}
+	c := r.head.Claim
+	if r.Now().After(c.Expires) {
+		r.gate("lock", true, fmt.Sprintf("the intent #%d of %s has expired and is taken over", r.head.Seq, who(c)), "")
+		return
+	}
+	r.gate("lock", false, fmt.Sprintf("%s is moving %s to %s (#%d) until %s", who(c), ledger.Short(r.head.Digest), r.Environment, r.head.Seq, c.Expires.UTC().Format("15:04Z")),
+		"wait for it, or give it up: fairlead promote "+r.head.Image+"@"+r.head.Digest+" --to "+r.Environment+" --abort --run "+c.Run)
+}
+
+func (r *run) release() Release {
+	return Release{Service: r.Service, Environment: r.Environment, Image: r.Image, Digest: r.Digest,
+		Previous: r.head.Running.Digest, PreviousRepo: r.head.Running.Image, Seq: r.head.Seq}
+}
+
+// promote brings the digest into the environment, or starts it as canary.
+func (r *run) promote(ctx context.Context) error {
+	if err := r.gates(ctx); err != nil {
+		return err
+	}
+	if r.Action == ActionCanary && r.rep.First {
+		r.rep.Steps = append(r.rep.Steps, Step{Name: "canary", State: "skipped", Detail: "first release: nothing to compare with"})
+		return nil
+	}
+	if r.DryRun {
+		r.rep.Steps = append(r.rep.Steps, Step{Name: "claim", State: "skipped", Detail: "dry run: nothing is written and nothing is started"})
+		return nil
+	}
+	settled := r.has && r.head.Phase != ledger.Intent && r.head.Running.Digest == r.Digest
+	if settled {
+		return r.repair(ctx)
+	}
+	if err := r.claim(ctx, ledger.Promote, r.Action == ActionCanary); err != nil {
+		return err
+	}
+	if r.Action == ActionCanary {
+		return r.canary(ctx)
+	}
+	return r.rollout(ctx, ledger.Promote)
+}
+
+// repair answers a promotion of what runs already: the target is observed, and
+// brought back if it drifted.
+func (r *run) repair(ctx context.Context) error {
+	r.rep.Seq = r.head.Seq
+	err := r.step("roll out", func() (string, string, error) {
+		obs, err := r.Target.Observe(ctx, r.Service, r.Environment)
+		if err != nil {
+			return "", "", err
+		}
+		if obs.Digest == r.Digest || obs.Digest == "unknown" {
+			r.rep.URLs.Stable = obs.URL
+			return "skipped", fmt.Sprintf("already there since ledger #%d", r.head.Seq), nil
+		}
+		rel := r.release()
+		detail, err := r.Target.Apply(ctx, rel)
+		return "done", "it had drifted to " + ledger.Short(obs.Digest) + "; " + detail, err
+	})
+	if err != nil {
+		return err
+	}
+	return r.tags(ctx)
+}
+
+// canary starts the release beside the running one. The intent stays the head.
+func (r *run) canary(ctx context.Context) error {
+	err := r.step("canary", func() (string, string, error) {
+		if err := r.fence(ctx); err != nil {
+			return "", "", err
+		}
+		detail, err := r.Target.Canary(ctx, r.release())
+		return "done", detail, err
+	})
+	if err != nil {
+		return r.failed(ctx, ledger.Promote, err)
+	}
+	obs, err := r.Target.Observe(ctx, r.Service, r.Environment)
+	if err != nil {
+		return err
+	}
+	r.rep.URLs = URLs{Stable: obs.URL, Baseline: obs.URL, Canary: obs.CanaryURL}
+	return nil
+}
+
+// rollout applies the claimed release and ends the entry.
+func (r *run) rollout(ctx context.Context, kind ledger.Kind) error {
+	err := r.step("roll out", func() (string, string, error) {
+		if err := r.fence(ctx); err != nil {
+			return "", "", err
+		}
+		detail, err := r.Target.Apply(ctx, r.release())
+		if err != nil {
+			return "", "", err
+		}
+		return "done", detail, r.fence(ctx)
+	})
+	var no *refusal
+	if errors.As(err, &no) {
+		return err
+	}
+	if err != nil {
+		return r.failed(ctx, kind, err)
+	}
+	if err := r.observe(ctx); err != nil {
+		return r.failed(ctx, kind, err)
+	}
+	if err := r.tags(ctx); err != nil {
+		return err // the release runs; a repeat moves the tags and ends the entry
+	}
+	return r.step("ledger", func() (string, string, error) {
+		e := r.next(kind, ledger.Done)
+		if r.head.Running.Digest != "" && r.head.Running.Digest != r.Digest {
+			last := r.head.Running
+			e.Last = &last
+		}
+		e.Running = ledger.Good{Image: r.Image, Digest: r.Digest, Seq: r.head.Seq}
+		if kind == ledger.Rollback {
+			r.afterRollback(&e)
+		}
+		err := r.append(ctx, e)
+		if errors.Is(err, ledger.ErrMoved) {
+			return "failed", "", r.lost(ctx)
+		}
+		return "done", fmt.Sprintf("#%d %s", r.head.Seq, kind), err
+	})
+}
+
+func (r *run) observe(ctx context.Context) error {
+	return r.step("observe", func() (string, string, error) {
+		obs, err := r.Target.Observe(ctx, r.Service, r.Environment)
+		if err != nil {
+			return "", "", err
+		}
+		r.rep.URLs.Stable = obs.URL
+		if obs.Digest == "unknown" {
+			return "skipped", "this target cannot be observed", nil
+		}
+		if obs.Digest != r.Digest {
+			return "", "", fmt.Errorf("the target runs %s after the rollout", ledger.Short(obs.Digest))
+		}
+		return "done", "runs " + ledger.Short(obs.Digest), nil
+	})
+}
+
+// tags moves the environment's tag and sets the pin that keeps the digest from
+// being collected: projections, made anew from the ledger whenever wanted.
+func (r *run) tags(ctx context.Context) error {
+	if r.Registry == nil {
+		return nil
+	}
+	return r.step("tag", func() (string, string, error) {
+		pin := fmt.Sprintf("%s-%d", r.Environment, r.head.Seq)
+		for _, tag := range []string{pin, r.Environment} {
+			if err := r.Registry.Tag(ctx, r.ref(), tag); err != nil {
+				return "", "", fmt.Errorf("moving tag %s: %w", tag, err)
+			}
+		}
+		return "done", r.Environment + " and " + pin, nil
+	})
+}
+
+// failed takes a release that did not come up back, and says so in the ledger.
+// The cause is what is returned.
+func (r *run) failed(ctx context.Context, kind ledger.Kind, cause error) error {
+	if ctx.Err() != nil {
+		// Cancelled: the intent stays, and a repeat or an abort settles it.
+		return fmt.Errorf("%w; the intent #%d stays: run again to finish, or --abort", ctx.Err(), r.head.Seq)
+	}
+	back := r.step("take back", func() (string, string, error) {
+		detail, err := r.Target.Abort(ctx, r.release())
+		return "done", detail, err
+	})
+	e := r.next(kind, ledger.Failed)
+	e.Reason = firstLine(cause.Error())
+	if err := r.append(ctx, e); err != nil && !errors.Is(err, ledger.ErrMoved) {
+		return errors.Join(cause, err)
+	}
+	if back != nil {
+		return errors.Join(cause, back)
+	}
+	return failure.Wrap(failure.Answer, fmt.Sprintf("%s still runs %s", r.Environment, ledger.Short(r.head.Running.Digest)), cause)
+}
