@@ -1,0 +1,83 @@
+package finding
+
+import (
+	"sort"
+	"unicode/utf8"
+)
+
+// Lines finds lines and columns in a file's bytes, counted as Finding counts
+// them: lines end at \n, \r\n or a lone \r, columns are bytes from 1.
+type Lines struct {
+	src   []byte
+	start []int
+}
+
+// NewLines indexes src, which must not change afterwards.
+func NewLines(src []byte) *Lines {
+	l := &Lines{src: src, start: []int{0}}
+	for i, c := range src {
+		if c == '\n' || c == '\r' && (i+1 == len(src) || src[i+1] != '\n') {
+			l.start = append(l.start, i+1)
+		}
+	}
+	return l
+}
+
+// Position is the line and column of the byte at offset. Offsets outside the
+// file are taken to its nearest end.
+func (l *Lines) Position(offset int) (line, column int) {
+	offset = max(0, min(offset, len(l.src)))
+	line = sort.SearchInts(l.start, offset+1)
+	return line, offset - l.start[line-1] + 1
+}
+
+// Line is the text of a 1-based line without its end; "" for a line that the
+// file lacks.
+func (l *Lines) Line(n int) string {
+	if n < 1 || n > len(l.start) {
+		return ""
+	}
+	end := len(l.src)
+	if n < len(l.start) {
+		end = l.start[n]
+	}
+	for end > l.start[n-1] && (l.src[end-1] == '\n' || l.src[end-1] == '\r') {
+		end--
+	}
+	return string(l.src[l.start[n-1]:end])
+}
+
+// characterColumn turns a column in bytes into one in characters, which is what
+// SARIF counts.
+func (l *Lines) characterColumn(line, column int) int {
+	text := l.Line(line)
+	if column-1 > len(text) {
+		return utf8.RuneCountInString(text) + 1
+	}
+	return utf8.RuneCountInString(text[:max(0, column-1)]) + 1
+}
+
+// sources reads every file of a rendering once.
+type sources struct {
+	read  func(path string) []byte
+	lines map[string]*Lines
+}
+
+func newSources(read func(string) []byte) *sources {
+	return &sources{read, map[string]*Lines{}}
+}
+
+// of is a file's lines, nil where it cannot be read.
+func (s *sources) of(path string) *Lines {
+	if s.read == nil || path == "" {
+		return nil
+	}
+	l, ok := s.lines[path]
+	if !ok {
+		if data := s.read(path); data != nil {
+			l = NewLines(text(data))
+		}
+		s.lines[path] = l
+	}
+	return l
+}
