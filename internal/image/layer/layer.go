@@ -27,7 +27,9 @@ const LayoutVersion = "1"
 type Layer struct {
 	// Wheels are the file names of the wheels inside.
 	Wheels []string
-	// Comment says what the layer is, for the image's history.
+	// From says what it is made of, in a word; Comment says what it is, for the
+	// image's history.
+	From    string
 	Comment string
 
 	file   string

@@ -1,0 +1,167 @@
+package image
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/base"
+	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
+)
+
+// application is the project's own part of the image.
+type application struct {
+	entries []layer.Entry
+	// commands are console scripts among the entries.
+	commands []string
+	// wheel is the prebuilt project, if that is what was given.
+	wheel *built
+	// pythonPath are absolute folders for PYTHONPATH.
+	pythonPath []string
+}
+
+// defaultInclude are the files at the context's root that an installed package
+// lacks and a server needs.
+var defaultInclude = []string{"Procfile", "gunicorn.conf.py", "manage.py"}
+
+// application decides how the project gets in, and collects it.
+func (b *builder) application(f base.Facts) (*application, error) {
+	if b.Wheel != "" {
+		return b.prebuilt(f)
+	}
+	if b.Project == ProjectSource {
+		return b.sources(), nil
+	}
+	p, why, err := readProject(b.tree)
+	if err != nil {
+		return nil, err
+	}
+	if p == nil {
+		if b.Project == ProjectPackage {
+			return nil, failure.New(failure.Usage, "declare the packages under [tool.setuptools], give a wheel of the project, or use --project source", "installing the project: %s", why)
+		}
+		if why != "" {
+			b.note("the project is copied as source: %s", why)
+		}
+		return b.sources(), nil
+	}
+	app, err := p.install(b.tree, f)
+	if err != nil {
+		return nil, err
+	}
+	b.result.Notes = append(b.result.Notes, p.notes...)
+	more, err := b.included(p)
+	if err != nil {
+		return nil, err
+	}
+	app.entries = append(app.entries, more...)
+	return app, nil
+}
+
+// sources is the whole context in /app. Packages in a src folder are importable
+// too.
+func (b *builder) sources() *application {
+	app := &application{entries: b.tree.all(appDir), pythonPath: []string{"/" + appDir}}
+	for name := range b.tree.files {
+		if strings.HasPrefix(name, "src/") && path.Base(name) == "__init__.py" {
+			app.pythonPath = []string{"/" + appDir, "/" + appDir + "/src"}
+			break
+		}
+	}
+	return app
+}
+
+// included are the files beside the packages that package mode copies to /app.
+func (b *builder) included(p *project) ([]layer.Entry, error) {
+	patterns := b.Include
+	if patterns == nil {
+		patterns = defaultInclude
+	}
+	var out []layer.Entry
+	for _, pattern := range patterns {
+		if !fs.ValidPath(strings.TrimSuffix(pattern, "/")) {
+			return nil, failure.New(failure.Usage, "patterns are relative to the context and stay inside it", "including %q: not a path inside the context", pattern)
+		}
+		found := false
+		for name := range b.tree.files {
+			if ok, err := matchTree(pattern, name); err != nil {
+				return nil, failure.New(failure.Usage, "", "including %q: %w", pattern, err)
+			} else if ok {
+				found = true
+				out = append(out, b.tree.entry(name, path.Join(appDir, name)))
+			}
+		}
+		if !found && b.Include != nil {
+			return nil, failure.New(failure.Usage, "check its name, and that .dockerignore does not list it", "including %q: there is no such file in the context", pattern)
+		}
+	}
+	slices.SortFunc(out, func(a, c layer.Entry) int { return strings.Compare(a.Path, c.Path) })
+	return slices.CompactFunc(out, func(a, c layer.Entry) bool { return a.Path == c.Path }), nil
+}
+
+// matchTree says whether a pattern names a file or a folder above it.
+func matchTree(pattern, name string) (bool, error) {
+	for p := name; p != "."; p = path.Dir(p) {
+		if ok, err := path.Match(strings.TrimSuffix(pattern, "/"), p); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+// prebuilt installs a wheel of the project, which its author built.
+func (b *builder) prebuilt(f base.Facts) (*application, error) {
+	name := b.Wheel
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(b.Context, name)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, failure.New(failure.Usage, "", "opening the project's wheel: %w", err)
+	}
+	b.store.open = append(b.store.open, file)
+	info, err := file.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("opening the project's wheel: %w", err)
+	}
+	sum, err := hashFile(name)
+	if err != nil {
+		return nil, fmt.Errorf("reading the project's wheel: %w", err)
+	}
+	n, err := wheel.ParseName(filepath.Base(name))
+	if err != nil {
+		return nil, failure.Wrap(failure.Usage, "", err)
+	}
+	if !pure(n.Tags) && len(b.Platforms) > 1 {
+		return nil, failure.New(failure.Usage, "build one platform at a time", "the project's wheel %q is for one platform", filepath.Base(name))
+	}
+	in, err := wheel.Install(file, info.Size(), filepath.Base(name), wheel.Scheme{Prefix: "/" + venvDir, Python: f.Target.Python})
+	if err != nil {
+		return nil, failure.Wrap(failure.Answer, "", err)
+	}
+	app := &application{wheel: &built{Installed: in, sha256: sum, size: max(info.Size(), ownLayerSize), pure: pure(n.Tags)}}
+	if app.entries, err = b.included(nil); err != nil {
+		return nil, err
+	}
+	return app, nil
+}
+
+// app makes the application's layer.
+func (w *workshop) app(a *application) (*layer.Layer, error) {
+	entries := a.entries
+	if !slices.ContainsFunc(entries, func(e layer.Entry) bool { return e.Path == appDir }) {
+		entries = append(slices.Clone(entries), layer.Dir(appDir))
+	}
+	l, err := layer.FromEntries(entries, w.dir)
+	if err != nil {
+		return nil, fmt.Errorf("making the application's layer: %w", err)
+	}
+	l.From, l.Comment = "app", "the application"
+	return l, nil
+}

@@ -1,0 +1,117 @@
+package image
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/oci"
+)
+
+// describe enters an image and its layers into the result.
+func (b *builder) describe(platform string, img v1.Image, own []*layer.Layer) error {
+	digest, err := img.Digest()
+	if err != nil {
+		return fmt.Errorf("computing the image's digest: %w", err)
+	}
+	for i := range b.result.Platforms {
+		if b.result.Platforms[i].Platform == platform {
+			b.result.Platforms[i].Digest = digest.String()
+		}
+	}
+	manifest, err := img.Manifest()
+	if err != nil {
+		return fmt.Errorf("reading the image's manifest: %w", err)
+	}
+	config, err := img.ConfigFile()
+	if err != nil {
+		return fmt.Errorf("reading the image's config: %w", err)
+	}
+	below := len(manifest.Layers) - len(own)
+	for i, d := range manifest.Layers {
+		l := Layer{Digest: d.Digest.String(), DiffID: config.RootFS.DiffIDs[i].String(), Size: d.Size, Wheels: []string{}, From: "base"}
+		if i >= below {
+			made := own[i-below]
+			l.Wheels = append(l.Wheels, made.Wheels...)
+			l.From = made.From
+		}
+		b.enter(l, platform)
+	}
+	return nil
+}
+
+func (b *builder) enter(l Layer, platform string) {
+	for i := range b.result.Layers {
+		if b.result.Layers[i].Digest == l.Digest {
+			b.result.Layers[i].Platforms = append(b.result.Layers[i].Platforms, platform)
+			return
+		}
+	}
+	l.Platforms = []string{platform}
+	b.result.Layers = append(b.result.Layers, l)
+	b.result.Size += l.Size
+}
+
+// combine makes what is published: an index for several platforms, the image
+// itself for one.
+func (b *builder) combine(images map[string]v1.Image) (oci.Artifact, error) {
+	var what oci.Artifact = images[b.Platforms[0]]
+	if len(b.Platforms) > 1 {
+		var add []mutate.IndexAddendum
+		for _, p := range b.Platforms {
+			platform, err := v1.ParsePlatform(p)
+			if err != nil {
+				return nil, fmt.Errorf("reading platform %q: %w", p, err)
+			}
+			add = append(add, mutate.IndexAddendum{Add: images[p], Descriptor: v1.Descriptor{Platform: platform}})
+		}
+		idx := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), add...)
+		annotated, ok := mutate.Annotations(idx, b.metadata(b.bases.name, b.bases.digest)).(v1.ImageIndex)
+		if !ok {
+			return nil, fmt.Errorf("annotating the index: not an index any more")
+		}
+		what = annotated
+	}
+	digest, err := what.Digest()
+	if err != nil {
+		return nil, fmt.Errorf("computing the digest: %w", err)
+	}
+	b.result.Digest = digest.String()
+	return what, nil
+}
+
+// finish adds what is known only at the end.
+func (b *builder) finish(took time.Duration) {
+	r := b.result
+	r.Seconds = took.Seconds()
+	if b.deps.Registry != nil {
+		s := b.deps.Registry.Stats()
+		r.Requests, r.BytesUp, r.BytesDown = s.Requests, s.BytesUp, s.BytesDown
+		for i := range r.Layers {
+			r.Layers[i].Reused = b.deps.Registry.Existed(r.Layers[i].Digest)
+		}
+	}
+	if b.store != nil {
+		r.BytesDown += b.store.down
+	}
+	r.Cache = cacheOf(r.Layers)
+	r.Notes = unique(r.Notes)
+}
+
+// unique keeps the first of equal notes: platforms share most of them.
+func unique(in []string) []string {
+	var out []string
+	for _, s := range in {
+		if s = strings.TrimSpace(s); !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

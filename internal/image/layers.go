@@ -1,0 +1,145 @@
+package image
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/base"
+	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
+)
+
+// Grouping of wheels into layers (a pure function of the selection): large ones
+// alone, so that one changed pin costs one layer; the rest together, for the
+// runtimes' limits on the number of layers.
+const (
+	ownLayerSize = 512 << 10
+	maxOwnLayers = 24
+)
+
+// groups orders wheels into layers: the large ones by name, then the small ones
+// that fit every platform, then the small ones that do not.
+func groups(all []built) [][]built {
+	var large, small []built
+	for _, b := range all {
+		if b.size >= ownLayerSize {
+			large = append(large, b)
+		} else {
+			small = append(small, b)
+		}
+	}
+	slices.SortFunc(large, func(a, b built) int {
+		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.Name, b.Name))
+	})
+	if len(large) > maxOwnLayers {
+		small = append(small, large[maxOwnLayers:]...)
+		large = large[:maxOwnLayers]
+	}
+	byName := func(a, b built) int { return strings.Compare(a.Name, b.Name) }
+	slices.SortFunc(large, byName)
+	slices.SortFunc(small, byName)
+	var out [][]built
+	for _, b := range large {
+		out = append(out, []built{b})
+	}
+	var any, native []built
+	for _, b := range small {
+		if b.pure {
+			any = append(any, b)
+		} else {
+			native = append(native, b)
+		}
+	}
+	for _, g := range [][]built{any, native} {
+		if len(g) > 0 {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// workshop makes layers, each once: platforms share those of equal content.
+type workshop struct {
+	dir  string
+	made map[string]*layer.Layer
+}
+
+func (w *workshop) wheels(group []built, python [2]int) (*layer.Layer, error) {
+	var keys []string
+	var in []*wheel.Installed
+	for _, b := range group {
+		keys = append(keys, b.sha256+" "+b.Filename)
+		in = append(in, b.Installed)
+	}
+	key := fmt.Sprintf("%v %s", python, strings.Join(keys, " "))
+	if l, ok := w.made[key]; ok {
+		return l, nil
+	}
+	l, err := layer.FromWheels(in, venvDir, w.dir)
+	if err != nil {
+		return nil, fmt.Errorf("making the layer of %s: %w", strings.Join(names(group), ", "), err)
+	}
+	l.From, l.Comment = "wheels", "wheels: "+strings.Join(names(group), ", ")
+	w.made[key] = l
+	return l, nil
+}
+
+func names(group []built) []string {
+	var out []string
+	for _, b := range group {
+		out = append(out, b.Name+" "+b.Version)
+	}
+	return out
+}
+
+// venv makes the skeleton of the virtual environment (PEP 405): what makes
+// Python believe in it, without activate scripts.
+func (w *workshop) venv(f base.Facts) (*layer.Layer, error) {
+	key := "venv " + f.Interpreter + " " + f.Target.FullVersion
+	if l, ok := w.made[key]; ok {
+		return l, nil
+	}
+	minor := fmt.Sprintf("python%d.%d", f.Target.Python[0], f.Target.Python[1])
+	cfg := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\n", path.Dir(f.Interpreter), f.Target.FullVersion)
+	l, err := layer.FromEntries([]layer.Entry{
+		layer.File(venvDir+"/pyvenv.cfg", []byte(cfg), false),
+		layer.Symlink(venvDir+"/bin/python", f.Interpreter),
+		layer.Symlink(venvDir+"/bin/python3", "python"),
+		layer.Symlink(venvDir+"/bin/"+minor, "python"),
+		layer.Dir(venvDir + "/lib/" + minor + "/site-packages"),
+		layer.Symlink(venvDir+"/lib64", "lib"),
+	}, w.dir)
+	if err != nil {
+		return nil, fmt.Errorf("making the virtual environment: %w", err)
+	}
+	l.From, l.Comment = "venv", "virtual environment for CPython "+f.Target.FullVersion
+	w.made[key] = l
+	return l, nil
+}
+
+// disagree refuses wheels that install different files at one path: which one
+// would win depends on the installer.
+func disagree(all []built) error {
+	var in []*wheel.Installed
+	for _, b := range all {
+		in = append(in, b.Installed)
+	}
+	found := wheel.Collisions(in)
+	if len(found) == 0 {
+		return nil
+	}
+	var b strings.Builder
+	const most = 10
+	for i, c := range found {
+		if i == most {
+			fmt.Fprintf(&b, "\n  and %d more", len(found)-most)
+			break
+		}
+		fmt.Fprintf(&b, "\n  %q is in %s and %s", c.Path, c.Wheels[0], c.Wheels[1])
+	}
+	return failure.New(failure.Answer, "remove one of the packages: with pip, the one installed last would win", "installing: wheels bring different files of the same name:%s", b.String())
+}

@@ -1,0 +1,119 @@
+package image
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/oci"
+)
+
+// publish writes the outputs and pushes, the registry last: an output that
+// cannot be written leaves the registry as it was.
+func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[string]v1.Image) error {
+	for _, o := range b.Outputs {
+		if err := b.output(ctx, o, what, images); err != nil {
+			return err
+		}
+	}
+	if !b.Push {
+		return nil
+	}
+	b.deps.say("pushing %s to %s", b.result.Digest, b.Image)
+	if err := b.deps.Registry.Push(ctx, b.Image, what, b.Tags); err != nil {
+		return err
+	}
+	b.result.Published = true
+	b.result.Tags = append(b.result.Tags, b.Tags...)
+	return nil
+}
+
+func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, images map[string]v1.Image) error {
+	tag := "latest"
+	if len(b.Tags) > 0 {
+		tag = b.Tags[0]
+	}
+	name := cmp.Or(b.Image, "localhost/"+cmp.Or(slug(filepath.Base(b.contextName())), "app"))
+	switch o.Kind {
+	case OutputOCI:
+		return oci.WriteLayout(o.Path, what, tag)
+	case OutputTar:
+		return writeFile(o.Path, func(f *os.File) error {
+			return oci.WriteArchive(f, name+":"+tag, images[b.Platforms[0]])
+		})
+	default:
+		own := "linux/" + runtime.GOARCH
+		i := slices.IndexFunc(b.Platforms, func(p string) bool { return baseOf(p) == own })
+		if i < 0 {
+			return failure.New(failure.Usage, "add "+own+" to --platforms", "output %s: no image for this machine was built", o.Kind)
+		}
+		e, err := b.engine(ctx, string(o.Kind))
+		if err != nil {
+			return fmt.Errorf("output %s: %w", o.Kind, err)
+		}
+		ref, err := e.Load(ctx, images[b.Platforms[i]], name)
+		if err != nil {
+			return fmt.Errorf("output %s: %w", o.Kind, err)
+		}
+		b.note("%s knows the image as %s", o.Kind, ref)
+		return nil
+	}
+}
+
+func (b *builder) contextName() string {
+	abs, err := filepath.Abs(b.Context)
+	if err != nil {
+		return b.Context
+	}
+	return abs
+}
+
+// slug makes a repository name of a folder's.
+func slug(s string) string {
+	out := make([]byte, 0, len(s))
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z' || c >= '0' && c <= '9':
+			out = append(out, c)
+		case c >= 'A' && c <= 'Z':
+			out = append(out, c+'a'-'A')
+		case len(out) > 0 && out[len(out)-1] != '-':
+			out = append(out, '-')
+		}
+	}
+	for len(out) > 0 && out[len(out)-1] == '-' {
+		out = out[:len(out)-1]
+	}
+	return string(out)
+}
+
+// writeFile makes a file complete or not at all.
+func writeFile(name string, write func(*os.File) error) error {
+	tmp, err := os.CreateTemp(filepath.Dir(name), ".fairlead-*")
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", name, err)
+	}
+	defer func() { _ = os.Remove(tmp.Name()) }()
+	err = write(tmp)
+	if closing := tmp.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Chmod(tmp.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), name)
+	}
+	if err != nil {
+		return fmt.Errorf("writing %q: %w", name, err)
+	}
+	return nil
+}

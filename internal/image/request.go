@@ -1,0 +1,152 @@
+// Package image turns a locked Python project into a reproducible OCI image: it
+// plans which wheel each platform gets, makes layers of them, adds the
+// application, tests the result and publishes exactly what was tested. Nothing
+// is executed to assemble an image: no pip, no sdist, no Dockerfile.
+package image
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/engine"
+	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/index"
+)
+
+// Where things are in the image. They are part of every digest.
+const (
+	appDir  = "app"
+	venvDir = "app/.venv"
+)
+
+// Request says what to build. Zero values mean the defaults named.
+type Request struct {
+	// Context is the project's folder.
+	Context string
+	// Lock is the hashed requirements file, relative to Context (or absolute);
+	// default "requirements.txt".
+	Lock string
+	// Base is an image reference, "oci:FOLDER" or "host".
+	Base string
+	// RequireBaseDigest refuses a base that is named by a tag.
+	RequireBaseDigest bool
+	// HostPython is the interpreter that base host is made from; default "python3".
+	HostPython string
+	// Platforms are such as "linux/arm64"; default: this machine's for base
+	// host, else linux/amd64.
+	Platforms []string
+
+	// Image is the repository to publish to, "registry/owner/name".
+	Image string
+	Tags  []string
+	// Push publishes to Image; it happens after the tests passed.
+	Push bool
+	// ForceHostPush allows to publish a base host image beyond loopback.
+	ForceHostPush bool
+	Outputs       []Output
+
+	// Index says where wheels come from. What the lock says about indexes is
+	// added to it, as pip does.
+	Index index.Config
+
+	// Project says how the application gets in.
+	Project ProjectMode
+	// Wheel is a prebuilt wheel of the project, installed instead of the sources.
+	Wheel string
+	// Include are further files that package mode copies to /app: patterns
+	// relative to Context. Default: Procfile, gunicorn.conf.py, manage.py.
+	Include []string
+
+	// Entrypoint is the command; default: the Procfile's "web".
+	Entrypoint []string
+	// Port is told to the application in PORT and exposed; default 8000.
+	Port int
+	// User is "uid:gid"; default 65532:65532.
+	User string
+
+	// Source, Revision and Version become OCI annotations and labels.
+	Source, Revision, Version string
+	// Created is the image's time: SOURCE_DATE_EPOCH or the commit's. The zero
+	// value is the epoch.
+	Created time.Time
+	// Labels are added to the image's.
+	Labels map[string]string
+
+	// Test, when set, runs before anything is published.
+	Test *Test
+}
+
+// ProjectMode says how the application gets into the image.
+type ProjectMode string
+
+// The project modes.
+const (
+	// ProjectAuto is package for a setuptools project with declared packages,
+	// else source.
+	ProjectAuto ProjectMode = "auto"
+	// ProjectPackage installs the packages as their build backend would.
+	ProjectPackage ProjectMode = "package"
+	// ProjectSource copies the context to /app.
+	ProjectSource ProjectMode = "source"
+)
+
+// Output is a place the image is written to besides the registry.
+type Output struct {
+	Kind OutputKind
+	Path string // of oci and tar
+}
+
+// OutputKind is "oci", "tar", "docker" or "podman".
+type OutputKind string
+
+// The output kinds.
+const (
+	OutputOCI    OutputKind = "oci"
+	OutputTar    OutputKind = "tar"
+	OutputDocker OutputKind = "docker"
+	OutputPodman OutputKind = "podman"
+)
+
+// Test says how the assembled image is tested.
+type Test struct {
+	// Command runs without a shell, in the folder of the tests.
+	Command []string
+	// Requirements is a hashed requirements file with the test dependencies;
+	// empty: none.
+	Requirements string
+	// Env are the names of variables that tests may see.
+	Env []string
+	// Include are the test files and folders, relative to Context; default
+	// tests, test, conftest.py, pytest.ini: those that exist.
+	Include []string
+	// Network is engine.NetworkNone unless the user asked for more.
+	Network engine.Network
+	// Timeout ends a test run that hangs; 0: 30 minutes.
+	Timeout time.Duration
+}
+
+// Deps is what building needs of the world.
+type Deps struct {
+	Registry *oci.Client
+	// Engine returns the engine that runs tests ("" for whichever works) or
+	// takes in an output ("docker", "podman"). It is called when needed.
+	Engine func(ctx context.Context, name string) (engine.Engine, error)
+	// WorkDir keeps layers and wheels while building. Empty: a temporary folder.
+	WorkDir string
+	// CacheDir keeps wheels and base facts between builds; empty: nothing is
+	// kept. Whatever comes from it is verified by hash.
+	CacheDir string
+	Now      func() time.Time
+	Getenv   func(string) string
+	// Progress tells a person what happens; it may be nil.
+	Progress func(format string, args ...any)
+	// TestOutput receives the output of tests while they run; nil: nothing does.
+	TestOutput io.Writer
+}
+
+func (d Deps) say(format string, args ...any) {
+	if d.Progress != nil {
+		d.Progress(format, args...)
+	}
+}

@@ -1,0 +1,102 @@
+package image
+
+import (
+	"slices"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+)
+
+// Result is what a build made: the build-image document of design.md.
+type Result struct {
+	Schema int    `json:"schema"`
+	Tool   string `json:"tool"`
+	// Verdict is fail when tests failed; everything else that stops a build is
+	// an error.
+	Verdict finding.Verdict `json:"verdict"`
+	// Image is the repository, or "" when none was named.
+	Image string `json:"image"`
+	// Digest is that of the index, or of the image when there is one platform.
+	Digest    string     `json:"digest"`
+	Platforms []Platform `json:"platforms"`
+	Tags      []string   `json:"tags"`
+	Layers    []Layer    `json:"layers"`
+	// Published says whether Image holds Digest now.
+	Published bool  `json:"published"`
+	Base      Base  `json:"base"`
+	Cache     Cache `json:"cache"`
+	Test      *Run  `json:"test,omitempty"`
+	Size      int64 `json:"size"` // compressed bytes of all layers, each once
+	Requests  int64 `json:"requests"`
+	BytesUp   int64 `json:"bytes_up"`
+	BytesDown int64 `json:"bytes_down"`
+	// Seconds is the time the build took.
+	Seconds float64 `json:"seconds"`
+	// Notes are what a person should know, each a sentence.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// Platform is one platform's image.
+type Platform struct {
+	Platform string `json:"platform"`
+	Digest   string `json:"digest"`
+	// Tested says whether the tests ran in this very image.
+	Tested bool     `json:"tested"`
+	Wheels []Choice `json:"wheels,omitempty"`
+}
+
+// Base is the base that was used.
+type Base struct {
+	Name   string `json:"name"`
+	Digest string `json:"digest,omitempty"`
+}
+
+// Layer is one layer; platforms that share it are listed together.
+type Layer struct {
+	Digest    string   `json:"digest"`
+	DiffID    string   `json:"diff_id"`
+	Size      int64    `json:"size"`
+	Wheels    []string `json:"wheels"`
+	Reused    bool     `json:"reused"` // was in the registry already
+	From      string   `json:"from"`   // "base", "wheels", "venv" or "app"
+	Platforms []string `json:"platforms"`
+}
+
+// Cache says how much was there already.
+type Cache string
+
+// The cache's answers.
+const (
+	Hit     Cache = "hit"
+	Partial Cache = "partial"
+	Miss    Cache = "miss"
+)
+
+// Run is a test run.
+type Run struct {
+	Command  []string `json:"command"`
+	Platform string   `json:"platform"`
+	Engine   string   `json:"engine"`
+	ExitCode int      `json:"exit_code"`
+	Seconds  float64  `json:"seconds"`
+	// Tail is the end of the output.
+	Tail string `json:"tail"`
+}
+
+// cacheOf sums up the layers' reuse; a base's layers say nothing about it.
+func cacheOf(layers []Layer) Cache {
+	own := slices.DeleteFunc(slices.Clone(layers), func(l Layer) bool { return l.From == "base" })
+	reused := 0
+	for _, l := range own {
+		if l.Reused {
+			reused++
+		}
+	}
+	switch {
+	case reused == 0:
+		return Miss
+	case reused == len(own):
+		return Hit
+	default:
+		return Partial
+	}
+}

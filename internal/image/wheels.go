@@ -1,0 +1,293 @@
+package image
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/base"
+	"github.com/fairlead-ci/fairlead/internal/python/index"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
+	"github.com/fairlead-ci/fairlead/internal/python/tags"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
+)
+
+// parallel bounds look-ups and downloads at the same time.
+const parallel = 8
+
+// source lists files of projects, each project once.
+type source struct {
+	client *index.Client
+	mu     sync.Mutex
+	files  map[string][]index.File
+}
+
+func (s *source) fill(ctx context.Context, projects []string) error {
+	projects = slices.DeleteFunc(slices.Clone(projects), func(p string) bool {
+		_, done := s.files[p]
+		return done
+	})
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, p := range projects {
+		g.Go(func() error {
+			files, err := s.client.Files(ctx, p)
+			if err != nil && !errors.Is(err, index.ErrNoProject) {
+				return fmt.Errorf("looking for wheels: %w", err)
+			}
+			for i := range files {
+				if err := hashLocal(&files[i]); err != nil {
+					return err
+				}
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.files[p] = files
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// hashLocal fills in what a folder does not say, so that a wheel rebuilt under
+// an old name is passed over and the locked one found elsewhere.
+func hashLocal(f *index.File) error {
+	if len(f.Hashes) > 0 || strings.Contains(f.URL, "://") || !strings.HasSuffix(f.Name, ".whl") {
+		return nil
+	}
+	sum, err := hashFile(f.URL)
+	if err != nil {
+		return failure.New(failure.Usage, "make it readable, or remove it", "reading wheel: %w", err)
+	}
+	f.Hashes = map[string]string{"sha256": sum}
+	return nil
+}
+
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// plan chooses the wheels of one lock for each target.
+func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, facts map[string]base.Facts) (map[string][]Choice, error) {
+	selected := map[string][]lock.Package{}
+	var projects []string
+	for _, p := range platforms {
+		chosen, err := l.Select(facts[p].Target.MarkerEnv())
+		if err != nil {
+			return nil, fmt.Errorf("planning %s: %w", p, err)
+		}
+		selected[p] = chosen
+		for _, c := range chosen {
+			projects = append(projects, c.Name)
+		}
+	}
+	slices.Sort(projects)
+	if err := s.fill(ctx, slices.Compact(projects)); err != nil {
+		return nil, err
+	}
+	out := map[string][]Choice{}
+	var missing []Missing
+	for _, p := range platforms {
+		target := facts[p].Target
+		supported, err := tags.Supported(target)
+		if err != nil {
+			return nil, fmt.Errorf("planning %s: %w", p, err)
+		}
+		rank := tags.Index(supported)
+		for _, pkg := range selected[p] {
+			c, seen := choose(pkg, target, rank, s.files[pkg.Name])
+			if c.Wheel == "" {
+				missing = append(missing, Missing{Package: pkg, Platform: p, Target: target, Seen: seen})
+				continue
+			}
+			out[p] = append(out[p], c)
+		}
+		slices.SortFunc(out[p], func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
+	}
+	if len(missing) > 0 {
+		return nil, refuse(missing)
+	}
+	return out, nil
+}
+
+// store fetches wheels and keeps them open for the time of a build.
+type store struct {
+	client *index.Client
+	dir    string // of this build
+	cache  string // between builds, or ""
+
+	mu        sync.Mutex
+	open      []*os.File
+	paths     map[string]fetched // by file name and URL
+	installed map[string]*wheel.Installed
+	down      int64
+	hits      int
+}
+
+type fetched struct {
+	path, sha256 string
+	size         int64
+}
+
+func (s *store) close() {
+	for _, f := range s.open {
+		_ = f.Close()
+	}
+}
+
+// fetch brings all chosen files here, verified, each once.
+func (s *store) fetch(ctx context.Context, choices []Choice) error {
+	todo := map[string]Choice{}
+	for _, c := range choices {
+		if _, have := s.paths[c.file.URL]; !have {
+			todo[c.file.URL] = c
+		}
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(parallel)
+	for _, c := range todo {
+		g.Go(func() error {
+			got, cached, err := s.one(ctx, c)
+			if err != nil {
+				return fmt.Errorf("fetching %s==%s (%s): %w", c.Name, c.Version, c.Package.At(), err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.paths[c.file.URL] = got
+			if cached {
+				s.hits++
+			} else if strings.Contains(c.file.URL, "://") {
+				s.down += got.size
+			}
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+func (s *store) one(ctx context.Context, c Choice) (fetched, bool, error) {
+	want := c.Package.SHA256()
+	// A cached wheel is found by the hash that the index names and the lock
+	// allows, and is believed only after it was hashed again.
+	if sum := c.file.Hashes["sha256"]; s.cache != "" && slices.Contains(want, sum) {
+		p := filepath.Join(s.cache, sum+".whl")
+		if got, err := hashFile(p); err == nil && got == sum {
+			if info, err := os.Stat(p); err == nil {
+				return fetched{p, sum, info.Size()}, true, nil
+			}
+		}
+	}
+	dir, err := os.MkdirTemp(s.dir, "wheel-*")
+	if err != nil {
+		return fetched{}, false, err
+	}
+	p, n, err := s.client.Download(ctx, c.file, want, dir)
+	if err != nil {
+		return fetched{}, false, err
+	}
+	sum, err := hashFile(p)
+	if err != nil {
+		return fetched{}, false, err
+	}
+	if s.cache != "" {
+		keep(p, filepath.Join(s.cache, sum+".whl"))
+	}
+	return fetched{p, sum, n}, false, nil
+}
+
+// keep copies a verified wheel into the cache; that it cannot is no failure.
+func keep(from, to string) {
+	if os.MkdirAll(filepath.Dir(to), 0o755) != nil {
+		return
+	}
+	in, err := os.Open(from)
+	if err != nil {
+		return
+	}
+	defer func() { _ = in.Close() }()
+	tmp, err := os.CreateTemp(filepath.Dir(to), ".new-*")
+	if err != nil {
+		return
+	}
+	_, err = io.Copy(tmp, in)
+	if closing := tmp.Close(); err == nil {
+		err = closing
+	}
+	if err == nil {
+		err = os.Rename(tmp.Name(), to)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+}
+
+// install reads the fetched wheels for a Python; a wheel that several platforms
+// share is read once.
+func (s *store) install(choices []Choice, python [2]int) ([]built, error) {
+	out := make([]built, len(choices))
+	var g errgroup.Group
+	g.SetLimit(parallel)
+	for i, c := range choices {
+		got := s.paths[c.file.URL]
+		g.Go(func() error {
+			in, err := s.read(got, c.Wheel, python)
+			if err != nil {
+				return err
+			}
+			out[i] = built{Installed: in, sha256: got.sha256, size: got.size, pure: c.pure}
+			return nil
+		})
+	}
+	return out, g.Wait()
+}
+
+// built is an installed wheel with what grouping needs to know.
+type built struct {
+	*wheel.Installed
+	sha256 string
+	size   int64
+	pure   bool
+}
+
+func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed, error) {
+	key := fmt.Sprintf("%s %s %v", got.sha256, name, python)
+	s.mu.Lock()
+	in, ok := s.installed[key]
+	s.mu.Unlock()
+	if ok {
+		return in, nil
+	}
+	f, err := os.Open(got.path)
+	if err != nil {
+		return nil, fmt.Errorf("opening wheel: %w", err)
+	}
+	in, err = wheel.Install(f, got.size, name, wheel.Scheme{Prefix: "/" + venvDir, Python: python})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = append(s.open, f)
+	if err != nil {
+		return nil, failure.Wrap(failure.Answer, "report it to the project; nothing was built", err)
+	}
+	s.installed[key] = in
+	return in, nil
+}
