@@ -1,0 +1,254 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/google/shlex"
+
+	"github.com/fairlead-ci/fairlead/internal/engine"
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/gha"
+	"github.com/fairlead-ci/fairlead/internal/image"
+	"github.com/fairlead-ci/fairlead/internal/ledger"
+)
+
+// buildImageCmd is the definition of build-image.
+type buildImageCmd struct {
+	Context string `arg:"" optional:"" help:"Folder of the project; the current one if not given."`
+
+	Base              string   `help:"Base image: REPOSITORY@sha256:…, oci:FOLDER, or host (this machine's own Python, for demos and tests)." placeholder:"REF"`
+	RequireBaseDigest bool     `help:"Refuse a base that is named by a tag."`
+	Lock              string   `help:"Hashed requirements file, relative to the context." default:"requirements.txt" placeholder:"FILE"`
+	Platforms         []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given, for base host this machine's." placeholder:"LIST"`
+
+	Image         string   `help:"Repository to publish to, such as ghcr.io/acme/shop." placeholder:"REPO"`
+	Tags          []string `help:"Tags to set." placeholder:"LIST"`
+	Push          bool     `help:"Publish the image (after its tests passed)."`
+	ForceHostPush bool     `help:"Publish an image on base host beyond this machine."`
+	Output        []string `help:"Write the image: oci:FOLDER, tar:FILE, docker or podman. Repeatable." sep:"none" placeholder:"WHERE"`
+	Insecure      []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
+
+	FindLinks     []string `help:"Folder with wheels. Repeatable." sep:"none" placeholder:"FOLDER"`
+	IndexURL      string   `name:"index-url" help:"Package index; pip's or uv's configured one if not given." placeholder:"URL"`
+	ExtraIndexURL []string `name:"extra-index-url" help:"Further package index. Repeatable." sep:"none" placeholder:"URL"`
+
+	Project    string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
+	Wheel      string   `help:"Prebuilt wheel of the project, installed instead of the sources." placeholder:"FILE"`
+	Include    []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
+	Entrypoint string   `help:"Command to start, instead of the Procfile's web." placeholder:"COMMAND"`
+	Port       int      `default:"8000" help:"Port that the application is told in PORT."`
+	User       string   `default:"65532:65532" help:"User that the application runs as: UID:GID." placeholder:"UID:GID"`
+	Labels     []string `help:"Label KEY=VALUE. Repeatable." sep:"none" placeholder:"KEY=VALUE"`
+	Revision   string   `help:"Source revision, for the image's annotations; GITHUB_SHA if not given." placeholder:"SHA"`
+	Source     string   `help:"Source repository's URL, for the annotations." placeholder:"URL"`
+	AppVersion string   `help:"Version of the application, for the annotations." placeholder:"VERSION"`
+
+	Test             string        `help:"Command that tests the image from inside, such as \"pytest -q\"; only what passes is published." placeholder:"COMMAND"`
+	TestRequirements string        `help:"Hashed requirements file with what only the tests need, relative to the context." placeholder:"FILE"`
+	TestEnv          []string      `help:"Names of environment variables that the tests may see." placeholder:"NAMES"`
+	TestInclude      []string      `help:"Test files and folders (tests, test, conftest.py, pytest.ini if not given)." placeholder:"PATHS"`
+	TestNetwork      string        `enum:"none,host" default:"none" help:"What the tests can reach."`
+	TestTimeout      time.Duration `default:"30m" help:"When a test run is given up."`
+	Engine           string        `enum:"auto,podman,docker,none" default:"auto" help:"What runs the tests; none is the kernel's name spaces."`
+
+	Plan bool `help:"Say what would be installed, and build nothing."`
+}
+
+var _ command = (*buildImageCmd)(nil)
+
+func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
+	req, err := c.request(s)
+	if err != nil {
+		return nil, err
+	}
+	reg := s.registry(c.Insecure)
+	eng := &engines{s: s, want: c.Engine, reg: reg}
+	defer func() { _ = eng.close() }()
+	deps := image.Deps{Registry: reg, Engine: eng.get, Now: s.Now, Getenv: s.Getenv, TestOutput: s.Stderr,
+		Progress: func(format string, args ...any) { s.logf("build-image: "+format, args...) }}
+	if dir, err := os.UserCacheDir(); err == nil {
+		deps.CacheDir = filepath.Join(dir, "fairlead")
+	}
+	do := image.Build
+	if c.Plan {
+		do = image.Plan
+	}
+	var res *image.Result
+	err = s.gha.Foreign(func() error { // test output goes to stderr, which the runner reads too
+		res, err = do(ctx, req, deps)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.outcome(res), nil
+}
+
+func (c *buildImageCmd) request(s *session) (image.Request, error) {
+	dir := c.Context
+	if dir == "" {
+		dir = "."
+	}
+	if !isDir(dir) {
+		return image.Request{}, failure.New(failure.Usage, "", "context %q is not a folder", dir)
+	}
+	if c.Base == "" {
+		return image.Request{}, failure.New(failure.Usage, "--base REPOSITORY@sha256:… of a Python image, or --base host for a first look", "no base image is named")
+	}
+	r := image.Request{
+		Context: dir, Lock: c.Lock, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
+		Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
+		Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
+	}
+	if r.Revision == "" {
+		r.Revision = s.Getenv("GITHUB_SHA")
+	}
+	if server, repo := s.Getenv("GITHUB_SERVER_URL"), s.Getenv("GITHUB_REPOSITORY"); r.Source == "" && server != "" && repo != "" {
+		r.Source = server + "/" + repo
+	}
+	if e := s.Getenv("SOURCE_DATE_EPOCH"); e != "" {
+		sec, err := strconv.ParseInt(e, 10, 64)
+		if err != nil {
+			return r, failure.New(failure.Usage, "", "SOURCE_DATE_EPOCH %q is not a number of seconds", e)
+		}
+		r.Created = time.Unix(sec, 0).UTC()
+	}
+	for _, l := range c.Labels {
+		k, v, ok := strings.Cut(l, "=")
+		if !ok || k == "" {
+			return r, failure.New(failure.Usage, "", "--labels %q is not KEY=VALUE", l)
+		}
+		r.Labels[k] = v
+	}
+	for _, o := range c.Output {
+		kind, path, _ := strings.Cut(o, ":")
+		switch k := image.OutputKind(kind); {
+		case (k == image.OutputOCI || k == image.OutputTar) && path != "", (k == image.OutputDocker || k == image.OutputPodman) && path == "":
+			r.Outputs = append(r.Outputs, image.Output{Kind: k, Path: path})
+		default:
+			return r, failure.New(failure.Usage, "", "--output %q is not oci:FOLDER, tar:FILE, docker or podman", o)
+		}
+	}
+	var err error
+	if r.Entrypoint, err = words("entrypoint", c.Entrypoint); err != nil {
+		return r, err
+	}
+	if c.Test != "" {
+		t := &image.Test{Requirements: c.TestRequirements, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
+		if c.TestNetwork == "host" {
+			t.Network = engine.NetworkHost
+		}
+		if t.Command, err = words("test", c.Test); err != nil {
+			return r, err
+		}
+		r.Test = t
+	}
+	r.Index, err = s.indexConfig(c.IndexURL, c.ExtraIndexURL, c.FindLinks)
+	return r, err
+}
+
+// words splits a command as a shell would, without running one.
+func words(flag, s string) ([]string, error) {
+	if s == "" {
+		return nil, nil
+	}
+	out, err := shlex.Split(s)
+	if err != nil || len(out) == 0 {
+		return nil, failure.New(failure.Usage, "", "--%s %q cannot be split into words: %v", flag, s, err)
+	}
+	return out, nil
+}
+
+func (c *buildImageCmd) outcome(r *image.Result) *outcome {
+	ref := r.Digest
+	if r.Image != "" {
+		ref = r.Image + "@" + r.Digest
+	}
+	o := &outcome{verdict: r.Verdict, document: r, text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
+		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}}}
+	if r.Verdict != finding.Pass && r.Test != nil {
+		o.annotations = []gha.Annotation{{Level: gha.LevelError, Title: "tests failed inside the image",
+			Message: fmt.Sprintf("%s ended with exit code %d; nothing was published", strings.Join(r.Test.Command, " "), r.Test.ExitCode)}}
+	}
+	return o
+}
+
+// buildText is the answer for people.
+func buildText(w io.Writer, r *image.Result, plan bool) error {
+	var b strings.Builder
+	switch {
+	case plan:
+		b.WriteString("build-image  plan: nothing was built\n")
+	case r.Verdict != finding.Pass:
+		b.WriteString("build-image  FAILED  the tests failed inside the image; nothing was published\n")
+	case r.Published:
+		fmt.Fprintf(&b, "build-image  ok  %s@%s\n", r.Image, r.Digest)
+	default:
+		fmt.Fprintf(&b, "build-image  ok  %s\n", r.Digest)
+	}
+	for _, p := range r.Platforms {
+		tested := "not tested"
+		if p.Tested {
+			tested = "tested"
+		}
+		if plan || r.Test == nil {
+			tested = fmt.Sprintf("%d wheels", len(p.Wheels))
+		}
+		fmt.Fprintf(&b, "  %-14s %s  %s\n", p.Platform, ledger.Short(p.Digest), tested)
+		if plan {
+			for _, c := range p.Wheels {
+				fmt.Fprintf(&b, "    %s\n", finding.Printable(c.Wheel))
+			}
+		}
+	}
+	if !plan {
+		fromWheels, fresh, bytes := 0, 0, int64(0)
+		for _, l := range r.Layers {
+			if len(l.Wheels) > 0 {
+				fromWheels++
+			}
+			if !l.Reused {
+				fresh, bytes = fresh+1, bytes+l.Size
+			}
+		}
+		fmt.Fprintf(&b, "  %d layers, %d from wheels, %s; base %s\n", len(r.Layers), fromWheels, megabytes(r.Size), finding.Printable(r.Base.Name))
+		if r.Published {
+			fmt.Fprintf(&b, "  %d layers new (%s), %d requests, %.1f s\n", fresh, megabytes(bytes), r.Requests, r.Seconds)
+		} else {
+			fmt.Fprintf(&b, "  %.1f s\n", r.Seconds)
+		}
+	}
+	if t := r.Test; t != nil && !plan {
+		fmt.Fprintf(&b, "  tests: %s in %.1f s, exit code %d, with %s\n", finding.Printable(strings.Join(t.Command, " ")), t.Seconds, t.ExitCode, t.Engine)
+	}
+	for _, n := range r.Notes {
+		fmt.Fprintf(&b, "  note: %s\n", finding.Printable(n))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func buildSummary(r *image.Result) string {
+	var b strings.Builder
+	word := "built"
+	switch {
+	case r.Verdict != finding.Pass:
+		word = "tests failed; nothing was published"
+	case r.Published:
+		word = "published"
+	}
+	fmt.Fprintf(&b, "**build-image: %s** `%s`\n\n| platform | digest | tested |\n|---|---|---|\n", word, r.Digest)
+	for _, p := range r.Platforms {
+		fmt.Fprintf(&b, "| %s | `%s` | %v |\n", p.Platform, p.Digest, p.Tested)
+	}
+	fmt.Fprintf(&b, "\n%d layers, %s, %d requests, %.1f s\n", len(r.Layers), megabytes(r.Size), r.Requests, r.Seconds)
+	return b.String()
+}
