@@ -1,7 +1,10 @@
 package image
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -12,14 +15,15 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/image/project"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 // application is the project's own part of the image.
 type application struct {
 	entries []layer.Entry
-	// commands are console scripts among the entries.
-	commands []string
+	// own is the project as installed, whose files are among the entries.
+	own *built
 	// wheel is the prebuilt project, if that is what was given.
 	wheel *built
 	// pythonPath are absolute folders for PYTHONPATH.
@@ -38,25 +42,48 @@ func (b *builder) application(f base.Facts) (*application, error) {
 	if b.Project == ProjectSource {
 		return b.sources(), nil
 	}
-	p, why, err := readProject(b.tree)
-	if err != nil {
-		return nil, err
-	}
-	if p == nil {
-		if b.Project == ProjectPackage {
-			return nil, failure.New(failure.Usage, "declare the packages under [tool.setuptools], give a wheel of the project, or use --project source", "installing the project: %s", why)
-		}
+	p, err := project.Read(b.tree)
+	var why project.Unsupported
+	switch {
+	case errors.As(err, &why) && b.Project == ProjectPackage:
+		return nil, failure.New(failure.Usage, "declare the packages under [tool.setuptools], give a wheel of the project, or use --project source",
+			"installing the project: %s", cmp.Or(string(why), "there is no pyproject.toml with [project]"))
+	case errors.As(err, &why):
 		if why != "" {
 			b.note("the project is copied as source: %s", why)
 		}
 		return b.sources(), nil
-	}
-	app, err := p.install(b.tree, f)
-	if err != nil {
+	case err != nil:
 		return nil, err
 	}
-	b.result.Notes = append(b.result.Notes, p.notes...)
-	more, err := b.included(p)
+	return b.installed(p, f)
+}
+
+// installed is the project as its build backend would install it, and the few
+// files beside the packages that a server needs.
+func (b *builder) installed(p *project.Project, f base.Facts) (*application, error) {
+	b.result.Notes = append(b.result.Notes, p.Notes...)
+	file, err := os.CreateTemp(b.work, "project-*.whl")
+	if err != nil {
+		return nil, fmt.Errorf("packing the project: %w", err)
+	}
+	b.store.open = append(b.store.open, file)
+	if err := p.WriteWheel(b.tree, file); err != nil {
+		return nil, err
+	}
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, fmt.Errorf("packing the project: %w", err)
+	}
+	in, err := wheel.Install(file, size, p.Filename(), wheel.Scheme{Prefix: "/" + venvDir, Python: f.Target.Python})
+	if err != nil {
+		return nil, failure.Wrap(failure.Answer, "", fmt.Errorf("installing the project: %w", err))
+	}
+	app := &application{own: &built{Installed: in, pure: true}}
+	for _, file := range in.Files {
+		app.entries = append(app.entries, layer.Entry{Path: venvDir + "/" + file.Path, Mode: file.Mode.Perm(), Size: file.Size, Open: file.Open})
+	}
+	more, err := b.included()
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +105,7 @@ func (b *builder) sources() *application {
 }
 
 // included are the files beside the packages that package mode copies to /app.
-func (b *builder) included(p *project) ([]layer.Entry, error) {
+func (b *builder) included() ([]layer.Entry, error) {
 	patterns := b.Include
 	if patterns == nil {
 		patterns = defaultInclude
@@ -145,8 +172,9 @@ func (b *builder) prebuilt(f base.Facts) (*application, error) {
 	if err != nil {
 		return nil, failure.Wrap(failure.Answer, "", err)
 	}
+	// Its size does not count: the project gets a layer of its own.
 	app := &application{wheel: &built{Installed: in, sha256: sum, size: max(info.Size(), ownLayerSize), pure: pure(n.Tags)}}
-	if app.entries, err = b.included(nil); err != nil {
+	if app.entries, err = b.included(); err != nil {
 		return nil, err
 	}
 	return app, nil

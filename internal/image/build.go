@@ -286,7 +286,11 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	if app.wheel != nil {
 		wheels = append(wheels, *app.wheel)
 	}
-	if err := disagree(wheels); err != nil {
+	all := wheels
+	if app.own != nil {
+		all = append(slices.Clone(wheels), *app.own)
+	}
+	if err := disagree(all); err != nil {
 		return nil, err
 	}
 	venv, err := b.shop.venv(facts)
@@ -307,18 +311,29 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	}
 	layers = append(layers, top)
 
-	command, err := entrypoint(b.Request, b.tree, append(commands(wheels), app.commands...))
+	command, err := entrypoint(b.Request, b.tree, commands(all))
 	if err != nil {
 		return nil, err
 	}
 	meta := b.metadata(b.bases.name, b.bases.digest)
-	metrics := slices.ContainsFunc(wheels, func(w built) bool { return w.Name == "prometheus-client" })
+	metrics := b.countsMetrics(wheels)
 	set := func(c *v1.ConfigFile) { b.runtime(c, command, app.pythonPath, metrics, meta) }
 	img, err := compose(b.bases.images[p], layers, set, meta, b.Created)
 	if err != nil {
 		return nil, err
 	}
 	return img, b.describe(p, img, layers)
+}
+
+// countsMetrics says whether the application is prepared to add up the numbers
+// of several processes: prometheus_client is there, and gunicorn's settings
+// name its folder. Setting the variable for any other would break it.
+func (b *builder) countsMetrics(wheels []built) bool {
+	if !slices.ContainsFunc(wheels, func(w built) bool { return w.Name == "prometheus-client" }) {
+		return false
+	}
+	raw, err := b.tree.Read("gunicorn.conf.py")
+	return err == nil && strings.Contains(string(raw), "PROMETHEUS_MULTIPROC_DIR")
 }
 
 // commands are the names of what wheels put into the venv's bin.

@@ -44,7 +44,7 @@ func entrypoint(r Request, t *tree, commands []string) ([]string, error) {
 }
 
 func procfile(t *tree) ([]string, error) {
-	raw, err := t.read("Procfile")
+	raw, err := t.Read("Procfile")
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, failure.New(failure.Usage, `write a Procfile with a line such as "web: gunicorn shop.wsgi:app", or give --entrypoint`, "finding the entry point: there is no Procfile")
 	}

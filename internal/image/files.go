@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
@@ -103,12 +105,11 @@ func (t *tree) take(name string, d fs.DirEntry) error {
 // entry is a file of the tree at a place in the image. Of its mode only the
 // owner's executable bit counts, as in git.
 func (t *tree) entry(name, dest string) layer.Entry {
-	info := t.files[name]
 	mode := fs.FileMode(0o644)
-	if info.Mode()&0o100 != 0 {
+	if t.Executable(name) {
 		mode = 0o755
 	}
-	return layer.Entry{Path: dest, Mode: mode, Size: info.Size(), Open: func() (io.ReadCloser, error) { return t.root.Open(name) }}
+	return layer.Entry{Path: dest, Mode: mode, Size: t.files[name].Size(), Open: func() (io.ReadCloser, error) { return t.root.Open(name) }}
 }
 
 // all is the whole tree below a folder of the image.
@@ -123,18 +124,29 @@ func (t *tree) all(dest string) []layer.Entry {
 	return out
 }
 
-// read returns a small file of the context, ignored or not; a missing one gives
-// an error that Is fs.ErrNotExist.
-func (t *tree) read(name string) ([]byte, error) {
-	const most = 4 << 20
+// maxRead bounds a file that is read whole.
+const maxRead = 1 << 30
+
+// Names lists the regular files, for package project.
+func (t *tree) Names() []string { return slices.Collect(maps.Keys(t.files)) }
+
+// Executable says whether a file is one that can be run.
+func (t *tree) Executable(name string) bool {
+	info, ok := t.files[name]
+	return ok && info.Mode()&0o100 != 0
+}
+
+// Read returns a file of the context, ignored or not; a missing one gives an
+// error that Is fs.ErrNotExist.
+func (t *tree) Read(name string) ([]byte, error) {
 	f, err := t.root.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, most+1))
-	if err == nil && len(b) > most {
-		err = errors.New("larger than 4 MiB")
+	b, err := io.ReadAll(io.LimitReader(f, maxRead+1))
+	if err == nil && len(b) > maxRead {
+		err = errors.New("larger than 1 GiB")
 	}
 	return b, err
 }
