@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -26,12 +27,14 @@ type bases struct {
 	facts  map[string]base.Facts
 	name   string // for the annotation; "" for base host and layouts
 	digest string // of what name means
-	notes  []string
+	// own are the digests of a layout's images, by platform.
+	own   map[string]string
+	notes []string
 }
 
 // openBases finds the base image of each platform and learns what it is.
 func (b *builder) openBases(ctx context.Context) (*bases, error) {
-	out := &bases{images: map[string]v1.Image{}, facts: map[string]base.Facts{}}
+	out := &bases{images: map[string]v1.Image{}, facts: map[string]base.Facts{}, own: map[string]string{}}
 	if b.Base == hostBase {
 		return out, b.openHost(ctx, out)
 	}
@@ -58,14 +61,19 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		}
 		out.images[p], out.facts[p] = img, f
 		out.note(f.Notes)
-		if layout && len(b.Platforms) == 1 {
-			if h, err := img.Digest(); err == nil {
-				out.digest = h.String()
+		if layout {
+			h, err := img.Digest()
+			if err != nil {
+				return nil, fmt.Errorf("opening the base: %w", err)
 			}
+			out.own[p] = h.String()
 		}
 	}
 	return out, nil
 }
+
+// digestOf is what the base's digest is for one platform's image.
+func (o *bases) digestOf(platform string) string { return cmp.Or(o.digest, o.own[platform]) }
 
 func (o *bases) note(notes []string) {
 	for _, n := range notes {

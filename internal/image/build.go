@@ -11,6 +11,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
 // builder is one build on its way.
@@ -26,6 +27,7 @@ type builder struct {
 	bases  *bases
 	inside map[string][]built // what each platform's image holds
 	result *Result
+	before oci.Stats // the client may have served others before
 }
 
 // Build assembles the image, tests it when asked, and publishes it: in this
@@ -159,7 +161,7 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	meta := b.metadata(b.bases.name, b.bases.digest)
+	meta := b.metadata(b.bases.name, b.bases.digestOf(p))
 	metrics := b.countsMetrics(wheels)
 	set := func(c *v1.ConfigFile) { b.runtime(c, command, app.pythonPath, metrics, meta) }
 	img, err := compose(b.bases.images[p], layers, set, meta, b.Created)

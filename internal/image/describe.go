@@ -93,9 +93,9 @@ func (b *builder) finish(took time.Duration) {
 	r.Seconds = took.Seconds()
 	if b.deps.Registry != nil {
 		s := b.deps.Registry.Stats()
-		r.Requests, r.BytesUp, r.BytesDown = s.Requests, s.BytesUp, s.BytesDown
+		r.Requests, r.BytesUp, r.BytesDown = s.Requests-b.before.Requests, s.BytesUp-b.before.BytesUp, s.BytesDown-b.before.BytesDown
 		for i := range r.Layers {
-			r.Layers[i].Reused = b.deps.Registry.Existed(r.Layers[i].Digest)
+			r.Layers[i].Reused = b.reused(r.Layers[i])
 		}
 	}
 	if b.store != nil {
@@ -103,6 +103,18 @@ func (b *builder) finish(took time.Duration) {
 	}
 	r.Cache = cacheOf(r.Layers)
 	r.Notes = unique(r.Notes)
+}
+
+// reused says whether the registry had a layer before: itself, or an image that
+// holds it.
+func (b *builder) reused(l Layer) bool {
+	if !b.result.Published {
+		return false
+	}
+	known := b.deps.Registry.Existed
+	return known(l.Digest) || known(b.result.Digest) || slices.ContainsFunc(b.result.Platforms, func(p Platform) bool {
+		return slices.Contains(l.Platforms, p.Platform) && known(p.Digest)
+	})
 }
 
 // unique keeps the first of equal notes: platforms share most of them.

@@ -156,7 +156,9 @@ func pure(all []string) bool {
 // refuse turns everything that is missing into the one error a person reads.
 func refuse(missing []Missing) error {
 	var b strings.Builder
+	packages := map[string]bool{}
 	for _, m := range missing {
+		packages[m.Package.Name] = true
 		fmt.Fprintf(&b, "\n  %s==%s (%s) for %s\n    accepted: %s", m.Package.Name, m.Package.Version, m.Package.At(), m.Target, accepted(m.Target))
 		if len(m.Seen) == 0 {
 			b.WriteString("\n    there is: no file of this version")
@@ -172,7 +174,7 @@ func refuse(missing []Missing) error {
 	}
 	return failure.New(failure.Answer,
 		"give a wheel built for the platform with --find-links FOLDER (its hash must be in the lock), or choose a base or version that has one; sources are never built here",
-		"planning: no usable wheel for %s:%s", plural(len(missing), "package", "packages"), b.String())
+		"planning: no usable wheel for %s:%s", plural(len(packages), "package", "packages"), b.String())
 }
 
 // accepted is a short form of the tags that were tried.

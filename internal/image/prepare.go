@@ -45,6 +45,9 @@ func prepare(r Request, d Deps) (*builder, error) {
 	}
 	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{}}
 	b.result = &Result{Schema: 1, Tool: "build-image", Verdict: finding.Pass, Image: r.Image, Tags: []string{}, Layers: []Layer{}, Cache: Miss, Base: Base{Name: r.Base}}
+	if d.Registry != nil {
+		b.before = d.Registry.Stats()
+	}
 	if b.tree, err = openTree(r.Context); err != nil {
 		b.close()
 		return nil, err

@@ -78,8 +78,8 @@ func New(o Options) *Client {
 // Stats returns what went over the wire so far.
 func (c *Client) Stats() Stats { return c.meter.stats() }
 
-// Existed says whether a registry answered that it has this blob ("sha256:…")
-// already, so that it was not sent.
+// Existed says whether a registry answered that it has this blob or manifest
+// ("sha256:…") already, so that it was not sent.
 func (c *Client) Existed(digest string) bool { return c.meter.existed(digest) }
 
 func (c *Client) with(ctx context.Context, more ...remote.Option) []remote.Option {

@@ -18,8 +18,8 @@ type Stats struct {
 	BytesDown int64
 }
 
-// meter counts requests and body bytes, and remembers which blobs a registry
-// said it has.
+// meter counts requests and body bytes, and remembers which blobs and manifests
+// a registry said it has.
 type meter struct {
 	next http.RoundTripper
 
@@ -28,7 +28,7 @@ type meter struct {
 	existing map[string]bool
 }
 
-var blobPath = regexp.MustCompile(`/blobs/(sha256:[0-9a-f]{64})$`)
+var contentPath = regexp.MustCompile(`/(?:blobs|manifests)/(sha256:[0-9a-f]{64})$`)
 
 // RoundTrip implements http.RoundTripper.
 func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
@@ -42,7 +42,7 @@ func (m *meter) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b := blobPath.FindStringSubmatch(req.URL.Path); b != nil && req.Method == http.MethodHead && resp.StatusCode == http.StatusOK {
+	if b := contentPath.FindStringSubmatch(req.URL.Path); b != nil && req.Method == http.MethodHead && resp.StatusCode == http.StatusOK {
 		m.mu.Lock()
 		m.existing[b[1]] = true
 		m.mu.Unlock()
