@@ -21,6 +21,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
 )
 
 // ErrNameInUse says that a container of that name exists.
@@ -315,9 +317,12 @@ func (c *CLI) Run(ctx context.Context, s Spec, stdout, stderr io.Writer) (int, e
 	}
 	var exit *exec.ExitError
 	if errors.As(err, &exit) {
-		// 125 is the client's own code: the container was not started.
-		if exit.ExitCode() == 125 {
-			return -1, &commandError{filepath.Base(c.bin) + " run", 125, lastLines(tail.String(), 4)}
+		// 125 is the client's own code; 126 and 127 are too when the client itself
+		// says that the runtime could not start the container.
+		code, said := exit.ExitCode(), lastLines(tail.String(), 4)
+		if code == 125 || (code == 126 || code == 127) && strings.Contains(said, "OCI ") {
+			return -1, failure.New(failure.Service, "does `"+filepath.Base(c.bin)+" run` work on this machine at all? --engine none does without it",
+				"%w", &commandError{filepath.Base(c.bin) + " run", code, said})
 		}
 		return exit.ExitCode(), nil
 	}
