@@ -2,15 +2,131 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/gha"
+	"github.com/fairlead-ci/fairlead/internal/pin"
+	"github.com/fairlead-ci/fairlead/internal/version"
 )
 
 // pinCheckCmd is the definition of pin-check.
 type pinCheckCmd struct {
-	Path []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
+	Path   []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
+	List   bool     `help:"List everything that the build consumes, pinned or not."`
+	FailOn string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
+	Ignore []string `help:"Glob of paths to skip, besides .git, virtual environments, node_modules and the like. Repeatable." placeholder:"GLOB"`
 }
 
-func (c *pinCheckCmd) run(context.Context, *session) (*outcome, error) {
-	return nil, failure.New(failure.Usage, "", "not here yet")
+var _ command = (*pinCheckCmd)(nil)
+
+// rulePages is where a rule's page is found from outside the repository.
+const rulePages = "https://github.com/fairlead-ci/fairlead/blob/main/docs/rules/"
+
+func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
+	root, paths, err := checkedFolder(c.Path)
+	if err != nil {
+		return nil, err
+	}
+	fsys := os.DirFS(root)
+	rep, err := pin.Check(ctx, fsys, pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn})
+	if err != nil {
+		return nil, err
+	}
+	source := func(name string) []byte {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil
+		}
+		return data
+	}
+	o := &outcome{
+		verdict: rep.Verdict, document: rep,
+		summary: finding.Summary("pin-check", rep.Verdict, rep.Findings, rep.Scope(), rulePages),
+		text: func(w io.Writer) error {
+			if c.List {
+				if err := listSubjects(w, rep.Subjects); err != nil {
+					return err
+				}
+			}
+			if err := (finding.Text{Source: source}).Write(w, rep.Findings); err != nil {
+				return err
+			}
+			if len(rep.Findings) > 0 {
+				fmt.Fprintln(w)
+			}
+			_, err := fmt.Fprintln(w, finding.Totals(rep.Findings, rep.Scope()))
+			return err
+		},
+		sarif: func(w io.Writer) error {
+			var rules []finding.RuleInfo
+			for _, r := range pin.Rules() {
+				rules = append(rules, finding.RuleInfo{ID: r.ID, Severity: r.Severity, Title: r.Title})
+			}
+			return finding.SARIF{Tool: "fairlead pin-check", Version: version.Version, Docs: rulePages, Rules: rules, Source: source}.Write(w, rep.Findings)
+		},
+		outputs: []pair{{"verdict", string(rep.Verdict)}, {"errors", fmt.Sprint(finding.Count(rep.Findings, finding.Error))}, {"warnings", fmt.Sprint(finding.Count(rep.Findings, finding.Warning))}},
+	}
+	for _, a := range finding.Annotations(rep.Findings, rulePages) {
+		o.annotations = append(o.annotations, gha.Annotation{Level: gha.Level(a.Level), Path: a.File, Line: a.Line, Column: a.Col, EndLine: a.EndLine, EndColumn: a.EndColumn, Title: a.Title, Message: a.Message})
+	}
+	return o, nil
+}
+
+// checkedFolder is the folder that findings are relative to, and the paths in
+// it: the current folder, unless the one path given lies outside of it.
+func checkedFolder(given []string) (root string, paths []string, err error) {
+	for _, p := range given {
+		if _, err := os.Stat(p); err != nil {
+			return "", nil, failure.New(failure.Usage, "", "path %q: it is not there", p)
+		}
+		rel := filepath.ToSlash(filepath.Clean(p))
+		if filepath.IsAbs(p) || rel == ".." || strings.HasPrefix(rel, "../") {
+			if len(given) > 1 || !isDir(p) {
+				return "", nil, failure.New(failure.Usage, "run from a folder that holds them all", "path %q lies outside the current folder", p)
+			}
+			return p, nil, nil
+		}
+		if rel != "." {
+			paths = append(paths, path.Clean(rel))
+		} else {
+			return ".", nil, nil
+		}
+	}
+	return ".", paths, nil
+}
+
+// gitFiles lists what git tracks or would track below a folder; nil where there
+// is no git, and the tree is walked instead.
+func gitFiles(ctx context.Context, root string) []string {
+	out, err := exec.CommandContext(ctx, "git", "-C", root, "ls-files", "-z", "--cached", "--others", "--exclude-standard").Output()
+	if err != nil || len(out) == 0 {
+		return nil
+	}
+	return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
+}
+
+func listSubjects(w io.Writer, subjects []pin.Subject) error {
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	for _, s := range subjects {
+		by := s.By
+		if by != "" {
+			by = "by " + by
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s:%d:%d\n", s.State, s.Kind, finding.PrintableLine(s.Ref), by, finding.PrintableLine(s.Path), s.Line, s.Column)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintln(w)
+	return err
 }

@@ -250,7 +250,7 @@ func (t *targetFlags) make(ctx context.Context, s *session, eng *engines) (promo
 
 func (t *targetFlags) container(s *session, e engine.Engine) (*target.Container, error) {
 	c := &target.Container{Engine: e, Remote: t.Host != "", Port: t.Port, EnvFile: t.EnvFile, Health: t.Health, Timeout: t.HealthTimeout,
-		Grace: t.Grace, Drain: t.Drain, HTTP: &http.Client{Timeout: 5 * time.Second}, Sleep: canary.Sleep}
+		Grace: t.Grace, Drain: t.Drain, HTTP: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, Sleep: canary.Sleep}
 	if t.EnvFile != "" {
 		if _, err := os.Stat(t.EnvFile); err != nil {
 			return nil, failure.New(failure.Usage, "", "--env-file: %w", err)

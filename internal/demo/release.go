@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image"
 	"github.com/fairlead-ci/fairlead/internal/ledger"
+	"github.com/fairlead-ci/fairlead/internal/pin"
 	"github.com/fairlead-ci/fairlead/internal/promote"
 )
 
@@ -50,7 +52,14 @@ func (c *chain) release(ctx context.Context, n int) error {
 
 func (c *chain) pins(ctx context.Context, _ *Release) error {
 	c.Busy("checking pins")
-	_ = ctx
+	rep, err := pin.Check(ctx, os.DirFS(c.app), pin.Config{})
+	if err != nil {
+		return err
+	}
+	if rep.Verdict != finding.Pass {
+		return fmt.Errorf("pin-check: %s", finding.Totals(rep.Findings, rep.Scope()))
+	}
+	c.say("pins", "ok", "%s", rep.Scope())
 	return nil
 }
 
@@ -149,7 +158,10 @@ func get(req *http.Request, want string) error {
 	return nil
 }
 
-func client() *http.Client { return &http.Client{Timeout: 5 * time.Second} }
+// client keeps no connections: a server that is told to stop waits for idle ones.
+func client() *http.Client {
+	return &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+}
 
 // produce promotes to production: through a canary, if something runs there.
 func (c *chain) produce(ctx context.Context, r *Release) error {
