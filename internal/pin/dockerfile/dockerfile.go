@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/moby/buildkit/frontend/dockerfile/command"
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
 )
 
@@ -77,6 +78,7 @@ func Read(data []byte) *File {
 	res, err := parser.Parse(bytes.NewReader(data))
 	if err == nil {
 		r.escape = byte(res.EscapeToken)
+		r.unknown(res.AST.Children)
 		r.all(res.AST.Children)
 		return &r.out
 	}
@@ -123,6 +125,20 @@ func (r *reader) all(nodes []*parser.Node) {
 	}
 	for _, n := range nodes {
 		r.instruction(n, r.joined(n.StartLine, n.EndLine))
+	}
+}
+
+// unknown reports the first instruction that BuildKit does not know, unless a
+// syntax frontend may know more. The parser alone lets them pass.
+func (r *reader) unknown(nodes []*parser.Node) {
+	if len(r.out.Images) > 0 {
+		return
+	}
+	for _, n := range nodes {
+		if _, ok := command.Commands[strings.ToLower(n.Value)]; !ok {
+			r.out.Problems = append(r.out.Problems, Problem{r.lineSpan(n.StartLine), "unknown instruction " + strconv.Quote(n.Value)})
+			return
+		}
 	}
 }
 

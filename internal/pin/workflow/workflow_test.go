@@ -91,9 +91,9 @@ func TestMatrixValuesInsideText(t *testing.T) {
 func TestReadAction(t *testing.T) {
 	for src, want := range map[string][]string{
 		"runs:\n  using: composite\n  steps:\n    - uses: a/b@v1\n": {"step a/b@v1"},
-		"runs: {using: docker, image: 'docker://alpine:3'}":          {"runs.image docker://alpine:3"},
-		"runs: {using: docker, image: Dockerfile}":                   {"runs.image Dockerfile"},
-		"runs: {using: node24, main: index.js}":                      nil,
+		"runs: {using: docker, image: 'docker://alpine:3'}":         {"runs.image docker://alpine:3"},
+		"runs: {using: docker, image: Dockerfile}":                  {"runs.image Dockerfile"},
+		"runs: {using: node24, main: index.js}":                     nil,
 	} {
 		f, err := ReadAction([]byte(src))
 		if err != nil {

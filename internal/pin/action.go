@@ -1,0 +1,90 @@
+package pin
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/pin/workflow"
+)
+
+// actionUse is a "uses:" taken apart.
+type actionUse struct {
+	workflow.Use
+	repository string // owner/repo, "" for local and self references
+	path       string // inside the repository, or the local path
+	ref        string // behind the @
+	hasRef     bool
+	local      bool // ./path
+	self       bool // $/path
+}
+
+// remoteAction is owner/repo[/path][@ref].
+var remoteAction = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+)((?:/[^@\s]*)?)(?:@(\S+))?$`)
+
+func parseUse(u workflow.Use) actionUse {
+	a := actionUse{Use: u}
+	switch {
+	case strings.HasPrefix(u.Ref, "."), strings.HasPrefix(u.Ref, "/"):
+		a.local, a.path = true, u.Ref
+	case strings.HasPrefix(u.Ref, "$/"):
+		a.self = true
+		a.path, a.ref, a.hasRef = strings.Cut(u.Ref, "@")
+	default:
+		if m := remoteAction.FindStringSubmatch(u.Ref); m != nil {
+			a.repository, a.path, a.ref = m[1], strings.TrimPrefix(m[2], "/"), m[3]
+		}
+		a.hasRef = strings.Contains(u.Ref, "@")
+	}
+	return a
+}
+
+// actionRules are the rules about actions and reusable workflows.
+func actionRules() []rule[actionUse] {
+	return []rule[actionUse]{
+		actionExpression(), actionInvalid(), actionTraversal(), actionForeignCheckout(), actionLocal(),
+		actionLookAlike(), actionSHA256(), actionNotPinned(), actionNoVersionComment(),
+	}
+}
+
+// use judges one "uses:".
+func (c *checker) use(at place, u workflow.Use) {
+	if image, ok := strings.CutPrefix(u.Ref, "docker://"); ok && u.Place == workflow.Step {
+		c.image(at.after(len("docker://")), imageUse{raw: image, ref: image, where: "docker://", unknown: strings.Contains(image, "${{")})
+		return
+	}
+	a := parseUse(u)
+	s := Subject{Kind: Action, Name: a.repository, Ref: u.Ref, State: Pinned, By: "sha"}
+	switch {
+	case a.local:
+		s.Name, s.State, s.By = a.path, Local, ""
+	case a.self:
+		s.Name, s.By = a.path, "self"
+	case a.path != "":
+		s.Name += "/" + a.path
+	case a.repository == "":
+		s.Name = u.Ref
+	}
+	judge(c, at, &s, actionRules(), a)
+	c.add(at, s)
+}
+
+var (
+	sha1Hex   = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
+	sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
+	hexOnly   = regexp.MustCompile(`^[0-9a-fA-F]+$`)
+	hasSHA    = regexp.MustCompile(`[0-9a-fA-F]{40}`)
+	versionly = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)*([-.+][0-9A-Za-z.-]+)?$`)
+)
+
+// shaHint says how to pin an action to the commit that ref names today.
+func shaHint(a actionUse) string {
+	name := a.repository
+	if a.path != "" {
+		name += "/" + a.path
+	}
+	hint := "write " + name + "@ and the commit's 40 hex digits, with the version behind it as a comment"
+	if ref := shellWord(a.ref); ref != "" && a.repository != "" {
+		hint += " (git ls-remote https://github.com/" + a.repository + " " + ref + " prints them; for an annotated tag take the line with ^{})"
+	}
+	return hint
+}

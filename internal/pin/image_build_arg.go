@@ -1,0 +1,24 @@
+package pin
+
+import (
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+)
+
+func imageBuildArg() rule[imageUse] {
+	return rule[imageUse]{
+		Rule{ID: "image/build-arg", Severity: finding.Error, Title: "an image depends on a build argument without a default"},
+		func(u imageUse) *complaint {
+			if len(u.unset) == 0 {
+				return nil
+			}
+			name := finding.PrintableLine(strings.Join(u.unset, ", "))
+			return &complaint{
+				message: "the build argument " + name + " has no value here: whoever builds chooses the image",
+				hint:    "give it a default before the first FROM: ARG " + name + "=…, so that the image has name:tag@sha256:…",
+				context: u.context, state: Unpinned,
+			}
+		},
+	}
+}

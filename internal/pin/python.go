@@ -1,0 +1,250 @@
+package pin
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"sort"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
+	"github.com/fairlead-ci/fairlead/internal/python/requirement"
+)
+
+// pySet is what one "pip install -r FILE" reads: a file and all it includes.
+type pySet struct {
+	*reqfile.Set
+	c           *checker
+	path        string
+	anyHash     bool
+	constraints map[string][]reqfile.Item // by normalised name
+	// bad holds the items whose hash pip refuses, which is said elsewhere.
+	bad map[int]bool
+	// first is the first item that pins a package under a marker.
+	first map[string]int
+	// bare is the first pinned requirement without a hash, and how many there are.
+	bare      int
+	bareCount int
+	// complete: hash mode holds and every requirement has what it asks for.
+	complete bool
+}
+
+// python checks requirements files: each that no other one includes stands for a
+// command, whose hash mode holds for everything it includes.
+func (c *checker) python(ctx context.Context, files []source) error {
+	sets := map[string]*reqfile.Set{}
+	included := map[string]bool{}
+	for _, f := range files {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("checking pins: %w", err)
+		}
+		if _, _, ok := c.read(f.path); !ok {
+			continue
+		}
+		set, err := reqfile.Parse(c.fsys, f.path, reqfile.Options{Getenv: c.cfg.Getenv, Constraint: f.kind == kindConstraints})
+		if err != nil {
+			c.say(fileUnreadable(), place{path: f.path}, unreadable(err))
+			continue
+		}
+		sets[f.path] = set
+		for _, it := range set.Items {
+			if p := it.Pos.Path; p != f.path && !it.Constraint && f.kind != kindConstraints && (f.kind == kindManifest) == (kindOf(p) == kindManifest) {
+				included[p] = true
+			}
+		}
+	}
+	seen := map[string]bool{}
+	judge := func(f source) {
+		set := sets[f.path]
+		if set == nil || seen[f.path] {
+			return
+		}
+		if f.kind == kindManifest {
+			c.manifest(f.path, set)
+		} else {
+			c.requirements(f.path, set)
+		}
+		for _, name := range set.Files {
+			seen[name] = seen[name] || included[name] || name == f.path
+		}
+	}
+	for _, f := range files {
+		if !included[f.path] {
+			judge(f)
+		}
+	}
+	for _, f := range files { // what is left includes itself in a circle
+		judge(f)
+	}
+	return nil
+}
+
+// newSet gathers what the rules ask about a set as a whole.
+func (c *checker) newSet(name string, set *reqfile.Set) *pySet {
+	s := &pySet{Set: set, c: c, path: name, constraints: map[string][]reqfile.Item{}, bad: map[int]bool{}, first: map[string]int{}, bare: -1}
+	for i, it := range set.Items {
+		s.anyHash = s.anyHash || len(it.Hashes) > 0
+		if it.Constraint && it.Requirement.Name != "" {
+			n := requirement.NormalizeName(it.Requirement.Name)
+			s.constraints[n] = append(s.constraints[n], it)
+		}
+		if _, ok := exact(it.Requirement); ok && it.Kind == reqfile.Named && !it.Constraint {
+			if _, known := s.first[same(it.Requirement)]; !known {
+				s.first[same(it.Requirement)] = i
+			}
+		}
+	}
+	s.refusedHashes()
+	s.complete = set.RequireHashes && len(set.Problems) == 0
+	for i := range set.Items {
+		u := pyUse{s.Items[i], s, i}
+		if !u.consumed() || u.hashed() {
+			continue
+		}
+		s.complete = false
+		if _, ok := u.version(); ok && u.Kind == reqfile.Named && !s.bad[i] {
+			s.bareCount++
+			if s.bare < 0 {
+				s.bare = i
+			}
+		}
+	}
+	return s
+}
+
+// refusedHashes marks the items that a --hash which pip refuses belongs to: of
+// each file, the last item before it.
+func (s *pySet) refusedHashes() {
+	inFile := map[string][]int{}
+	for i, it := range s.Items {
+		inFile[it.Pos.Path] = append(inFile[it.Pos.Path], i)
+	}
+	for _, p := range s.Problems {
+		if s.c.refusedHash(p.Pos) == noHash {
+			continue
+		}
+		of := inFile[p.Pos.Path]
+		n := sort.Search(len(of), func(k int) bool { return !before(s.Items[of[k]].Pos, p.Pos) })
+		if n > 0 && len(s.Items[of[n-1]].Hashes) == 0 {
+			s.bad[of[n-1]] = true
+		}
+	}
+}
+
+func before(a, b reqfile.Pos) bool { return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column }
+
+// same is equal for requirements that cannot be installed together unless they
+// agree: those of one package under one marker.
+func same(r requirement.Requirement) string {
+	return requirement.NormalizeName(r.Name) + ";" + markerText(r.Marker)
+}
+
+// markerText is a marker's normal spelling, "" for none.
+func markerText(m *requirement.Marker) string {
+	if m == nil {
+		return ""
+	}
+	return m.String()
+}
+
+func pyPlace(p reqfile.Pos) place { return place{p.Path, p.Line, p.Column, p.EndLine, p.EndColumn} }
+
+// requirements judges a set.
+func (c *checker) requirements(name string, set *reqfile.Set) {
+	c.problems(set)
+	s := c.newSet(name, set)
+	for i, it := range set.Items {
+		u := pyUse{it, s, i}
+		at := pyPlace(it.Pos)
+		sub := u.subject()
+		judge(c, at, &sub, requirementRules(), u)
+		if u.consumed() || u.Kind == reqfile.Remote || u.variable() {
+			c.add(at, sub)
+		}
+	}
+}
+
+// problems reports what pip would refuse.
+func (c *checker) problems(set *reqfile.Set) {
+	variable := map[reqfile.Pos]bool{}
+	for _, it := range set.Items {
+		if it.Kind == reqfile.Ignored && hasVariable(it.Text) {
+			variable[it.Pos] = true // python/variable says it better
+		}
+	}
+	for _, p := range set.Problems {
+		switch {
+		case variable[p.Pos]:
+		case c.refusedHash(p.Pos) == badHash:
+			c.say(pythonBadHash(), pyPlace(p.Pos), complaint{
+				message: finding.PrintableLine(p.Msg), hint: "write --hash=sha256: and 64 hex digits; uv pip compile --generate-hashes writes them",
+			})
+		case c.refusedHash(p.Pos) == weakHash:
+			c.say(pythonWeakHash(), pyPlace(p.Pos), complaint{
+				message: finding.PrintableLine(p.Msg), hint: "write --hash=sha256: and 64 hex digits; uv pip compile --generate-hashes writes them",
+			})
+		default:
+			c.say(pythonUnparsable(), pyPlace(p.Pos), complaint{
+				message: finding.PrintableLine(p.Msg), hint: "pip would stop here; repair the line",
+			})
+		}
+	}
+}
+
+// What can be wrong with a --hash.
+const (
+	noHash   = iota // it is none, or nothing is wrong with its value
+	weakHash        // an algorithm that pip does not accept
+	badHash         // the wrong number or kind of digits
+)
+
+// refusedHash says what is wrong with the --hash option at a place.
+func (c *checker) refusedHash(p reqfile.Pos) int {
+	value, ok := strings.CutPrefix(c.written(p), "--hash")
+	if !ok {
+		return noHash
+	}
+	algo, hex, _ := strings.Cut(strings.TrimLeft(value, "= \t"), ":")
+	switch {
+	case hexDigits(algo) == 0:
+		return weakHash
+	case len(hex) != hexDigits(algo) || !hexOnly.MatchString(hex):
+		return badHash
+	}
+	return noHash
+}
+
+// written is what stands at a place in the file, before variables are put in, up
+// to the end of the place or its first line; "" where that cannot be told.
+func (c *checker) written(p reqfile.Pos) string {
+	l, ok := c.lines[p.Path]
+	if !ok {
+		data, err := c.bytes(p.Path)
+		if err == nil && !strings.HasPrefix(string(data), "\xff\xfe") && !strings.HasPrefix(string(data), "\xfe\xff") {
+			l = finding.NewLines(data)
+		}
+		c.lines[p.Path] = l
+	}
+	if l == nil {
+		return ""
+	}
+	text := l.Line(p.Line)
+	if p.Column < 1 || p.Column-1 > len(text) {
+		return ""
+	}
+	end := len(text)
+	if p.EndLine == p.Line {
+		end = max(p.Column-1, min(end, p.EndColumn-1))
+	}
+	return text[p.Column-1 : end]
+}
+
+// compileHint says how a requirements file with exact versions and hashes is made.
+func (c *checker) compileHint(file string) string {
+	manifest := strings.TrimSuffix(file, path.Ext(file)) + ".in"
+	if c.paths[manifest] && shellWord(manifest) != "" && shellWord(file) != "" && manifest != file {
+		return "run: uv pip compile --generate-hashes " + manifest + " -o " + file
+	}
+	return "write name==version with --hash; uv pip compile --generate-hashes requirements.in -o requirements.txt writes such a file"
+}
