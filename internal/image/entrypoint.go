@@ -15,7 +15,6 @@ import (
 
 var (
 	procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
-	shellSyntax  = regexp.MustCompile("[$`|&;<>(){}*?~]|^#|\\s#")
 	assignment   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
 )
 
@@ -67,8 +66,8 @@ func procfile(t *tree) ([]string, error) {
 // shell can do: none runs in the image.
 func procfileCommand(command string, line int) ([]string, error) {
 	const hint = "no shell runs in the image: gunicorn reads PORT and GUNICORN_CMD_ARGS by itself; other settings go into gunicorn.conf.py; or give --entrypoint"
-	if m := shellSyntax.FindString(command); m != "" {
-		return nil, failure.New(failure.Usage, hint, "Procfile:%d: %q needs a shell because of %q", line, command, strings.TrimSpace(m))
+	if c := shellSyntax(command); c != 0 {
+		return nil, failure.New(failure.Usage, hint, "Procfile:%d: %q needs a shell because of %q", line, command, string(c))
 	}
 	words, err := shlex.Split(command)
 	if err != nil {
@@ -81,4 +80,31 @@ func procfileCommand(command string, line int) ([]string, error) {
 		return nil, failure.New(failure.Usage, hint, "Procfile:%d: %q sets a variable, which needs a shell", line, words[0])
 	}
 	return words, nil
+}
+
+// shellSyntax returns the first character that only a shell understands, or 0.
+// Quotes protect: 'shop:make()' is a word, and in "…" only $ and ` are special.
+func shellSyntax(command string) rune {
+	var quote, before rune
+	escaped := false
+	for _, c := range command {
+		word := before == 0 || before == ' ' || before == '\t'
+		switch {
+		case escaped:
+			escaped = false
+		case c == '\\' && quote != '\'':
+			escaped = true
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		case c == quote:
+			quote = 0
+		case quote == '\'':
+		case c == '$' || c == '`':
+			return c
+		case quote == 0 && strings.ContainsRune("|&;<>(){}*?", c), quote == 0 && word && (c == '#' || c == '~'):
+			return c
+		}
+		before = c
+	}
+	return 0
 }
