@@ -122,7 +122,7 @@ func (b *builder) openHost(ctx context.Context, out *bases) error {
 	if len(b.Platforms) != 1 || baseOf(b.Platforms[0]) != own {
 		return failure.New(failure.Usage, "leave --platforms out, or name a base image from a registry", "base host is this machine's, %s: it cannot serve %s", own, strings.Join(b.Platforms, ", "))
 	}
-	img, facts, err := base.Host(ctx, b.HostPython, b.work)
+	img, facts, err := base.Host(ctx, b.HostPython, b.work, b.deps.CacheDir)
 	if err != nil {
 		return fmt.Errorf("assembling base host: %w", err)
 	}

@@ -134,8 +134,9 @@ type Deps struct {
 	Engine func(ctx context.Context, name string) (engine.Engine, error)
 	// WorkDir keeps layers and wheels while building. Empty: a temporary folder.
 	WorkDir string
-	// CacheDir keeps wheels and base facts between builds; empty: nothing is
-	// kept. Whatever comes from it is verified by hash.
+	// CacheDir keeps wheels, base facts and the layer of base host between
+	// builds; empty: nothing is kept. Wheels from it are verified against the
+	// lock; the rest is trusted, so the folder must be the user's own.
 	CacheDir string
 	Now      func() time.Time
 	Getenv   func(string) string

@@ -24,7 +24,8 @@ import (
 // machine gives another one, so such an image is for trying out and testing.
 //
 // python is the interpreter to ask ("python3"); dir keeps the layer's file.
-func Host(ctx context.Context, python, dir string) (v1.Image, Facts, error) {
+// cache, if not empty, is a folder that keeps the layer for the next time.
+func Host(ctx context.Context, python, dir, cache string) (v1.Image, Facts, error) {
 	p, err := probe(ctx, python)
 	if err != nil {
 		return nil, Facts{}, err
@@ -45,7 +46,7 @@ func Host(ctx context.Context, python, dir string) (v1.Image, Facts, error) {
 		return nil, Facts{}, err
 	}
 	addSystem(t, l)
-	made, err := layer.FromEntries(t.list(), dir)
+	made, err := pack(t, dir, cache)
 	if err != nil {
 		return nil, Facts{}, fmt.Errorf("making the base layer: %w", err)
 	}
@@ -56,6 +57,22 @@ func Host(ctx context.Context, python, dir string) (v1.Image, Facts, error) {
 	facts, err := Inspect(img)
 	facts.Notes = append(facts.Notes, notes...)
 	return img, facts, err
+}
+
+// pack makes the layer, or takes the one that was made of the same files.
+func pack(t *tree, dir, cache string) (*layer.Layer, error) {
+	file := filepath.Join(cache, "host-"+layer.LayoutVersion+"-"+t.key()+".tar.gz")
+	if cache != "" {
+		if l, err := layer.Kept(file, dir); err == nil {
+			return l, nil
+		}
+	}
+	l, err := layer.FromEntries(t.list(), dir)
+	if err == nil && cache != "" {
+		// That it cannot be kept costs time, not correctness.
+		_ = l.Keep(file)
+	}
+	return l, err
 }
 
 // addProgram takes in a program, its loader and its libraries.

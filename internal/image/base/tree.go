@@ -1,12 +1,17 @@
 package base
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 )
@@ -16,9 +21,13 @@ import (
 // that every path resolves in the image as it does here.
 type tree struct {
 	entries map[string]layer.Entry
+	// stamps say when files were last touched: what a cache goes by.
+	stamps map[string]string
 }
 
-func newTree() *tree { return &tree{entries: map[string]layer.Entry{}} }
+func newTree() *tree {
+	return &tree{entries: map[string]layer.Entry{}, stamps: map[string]string{}}
+}
 
 // add takes in an existing file or folder (without its content) and returns the
 // path of what is really there.
@@ -73,6 +82,7 @@ func (t *tree) put(name string, info fs.FileInfo) error {
 		if info.Mode()&0o111 != 0 {
 			mode = 0o755
 		}
+		t.stamps[name] = stamp(info)
 		t.entries[name] = layer.Entry{Path: name[1:], Mode: mode, Size: info.Size(), Open: func() (io.ReadCloser, error) { return os.Open(name) }}
 	default:
 		return fmt.Errorf("collecting the base: %q is neither file nor folder", name)
@@ -90,6 +100,33 @@ func (t *tree) addOptional(names ...string) {
 
 // set places a made entry.
 func (t *tree) set(e layer.Entry) { t.entries["/"+e.Path] = e }
+
+// stamp changes whenever a file's content does: the kernel sets the change time.
+func stamp(info fs.FileInfo) string {
+	s, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return info.ModTime().String()
+	}
+	return fmt.Sprint(s.Dev, s.Ino, s.Ctim.Sec, s.Ctim.Nsec)
+}
+
+// key names the tree's content for a cache on this machine.
+func (t *tree) key() string {
+	h := sha256.New()
+	for _, name := range slices.Sorted(maps.Keys(t.entries)) {
+		e := t.entries[name]
+		content := t.stamps[name]
+		if content == "" && e.Open != nil { // made by us, and small
+			if r, err := e.Open(); err == nil {
+				raw, err := io.ReadAll(r)
+				content = fmt.Sprintf("%q %v", raw, err)
+				_ = r.Close()
+			}
+		}
+		fmt.Fprintf(h, "%q %s %q %d %s\n", e.Path, e.Mode, e.Link, e.Size, content)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 func (t *tree) list() []layer.Entry {
 	out := make([]layer.Entry, 0, len(t.entries))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -115,6 +117,43 @@ func TestReadersAgree(t *testing.T) {
 	}
 	for name := range want {
 		t.Errorf("%q is missing", name)
+	}
+}
+
+func TestDamagedKeptLayersAreNoticed(t *testing.T) {
+	l, err := FromEntries(sample(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "cache", "x.tar.gz")
+	if _, err := Kept(file, t.TempDir()); err == nil {
+		t.Error("a layer came from nowhere")
+	}
+	if err := l.Keep(file); err != nil {
+		t.Fatal(err)
+	}
+	again, err := Kept(file, t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.digest != l.digest || again.diffID != l.diffID || again.size != l.size {
+		t.Errorf("kept %+v; was %+v", again, l)
+	}
+	other, err := FromEntries(sample()[:2], t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	planted, err := os.ReadFile(other.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"another layer": planted, "no layer": []byte("x")} {
+		if err := os.WriteFile(file, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Kept(file, t.TempDir()); err == nil {
+			t.Errorf("%s was taken", name)
+		}
 	}
 }
 
