@@ -122,7 +122,7 @@ func TestCountsWhatIsNew(t *testing.T) {
 
 func TestOutageIsALongerTick(t *testing.T) {
 	b, c, s := pair(t)
-	c.serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", 503) })
+	c.serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", http.StatusServiceUnavailable) })
 	b.counts(1100, 5, 100)
 	wantProblem(t, s, "status", "canary", false, "503", c.URL)
 	b.counts(1200, 5, 100)
@@ -153,7 +153,7 @@ func TestProblemsAreNamed(t *testing.T) {
 		"empty":    {func(http.ResponseWriter, *http.Request) {}, "not-metrics", []string{"empty"}},
 		"404":      {http.NotFound, "status", []string{"404"}},
 		"401":      {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) }, "status", []string{"credentials"}},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) }, "status", []string{"redirect"}},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, "status", []string{"redirect"}},
 		"nan": {func(w http.ResponseWriter, _ *http.Request) {
 			_, _ = io.WriteString(w, "http_requests_total{status=\"200\"} NaN\n")
 		}, "bad-value", []string{"NaN"}},

@@ -101,7 +101,7 @@ func platforms(t Target, machine string) ([]string, error) {
 			out = append(out, fmt.Sprintf("musllinux_%d_%d_%s", t.LibcVersion[0], m, machine))
 		}
 	default:
-		return nil, fmt.Errorf("C library %q is not supported; it is glibc or musl", t.Libc)
+		return nil, fmt.Errorf("the C library %q is not supported; it is glibc or musl", t.Libc)
 	}
 	return out, nil
 }
