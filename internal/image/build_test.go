@@ -1,6 +1,7 @@
 package image_test
 
 import (
+	"archive/zip"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -21,6 +22,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/fake/registry"
 	"github.com/fairlead-ci/fairlead/internal/image"
 	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
 )
 
 func TestTwoPlatforms(t *testing.T) {
@@ -242,7 +244,20 @@ func TestBadInputs(t *testing.T) {
 			_ = os.Remove(filepath.Join(w.wheels, "speed-1.2-cp311-cp311-manylinux_2_17_aarch64.whl"))
 		}, failure.Answer, []string{"1 package", "speed==1.2", "linux/arm64", "cp311-cp311-manylinux_2_17_x86_64.whl (for another target)"}},
 		{"no wheels at all", func(_ *world, r *image.Request) { r.Index.FindLinks = []string{r.Context} }, failure.Answer,
-			[]string{"3 packages", "served==2.0", "large-thing==0.9", "no file of this version"}},
+			[]string{"3 packages", "served==2.0", "large-thing==0.9", "no source has the project"}},
+		{"no such version", func(w *world, _ *image.Request) {
+			_ = os.Rename(filepath.Join(w.wheels, "served-2.0-py3-none-any.whl"), filepath.Join(w.wheels, "served-3.0-py3-none-any.whl"))
+		}, failure.Answer, []string{"served==2.0", "no file of this version"}},
+		{"wheel that climbs", func(w *world, _ *image.Request) {
+			w.add(wheeltest.Wheel{Name: "evil", Version: "1", Files: map[string]string{"evil.py": ""}, Extra: []wheeltest.Entry{
+				{Header: zip.FileHeader{Name: "../../../../etc/cron.d/evil"}, Content: "x"},
+			}})
+		}, failure.Answer, []string{"evil-1-py3-none-any.whl", "../../../../etc/cron.d/evil"}},
+		{"wheels that contradict", func(w *world, _ *image.Request) {
+			w.add(wheeltest.Wheel{Name: "usurper", Version: "1", Files: map[string]string{"served/__init__.py": "evil"}})
+		}, failure.Answer, []string{"served/__init__.py", "usurper-1", "served-2.0"}},
+		{"index answers 500", func(w *world, r *image.Request) { r.Index = w.serve(http.StatusInternalServerError) }, failure.Service, []string{"127.0.0.1"}},
+		{"index answers 404", func(w *world, r *image.Request) { r.Index = w.serve(http.StatusNotFound) }, failure.Answer, []string{"served==2.0", "127.0.0.1"}},
 		{"lock without hashes", func(w *world, _ *image.Request) { w.file("requirements.txt", "served==2.0\n") }, failure.Usage, []string{"requirements.txt:1:1"}},
 		{"no lock", func(_ *world, r *image.Request) { r.Lock = "missing.txt" }, failure.Usage, []string{"missing.txt"}},
 		{"lock outside", func(_ *world, r *image.Request) { r.Lock = "../requirements.txt" }, failure.Usage, []string{"../requirements.txt"}},
@@ -346,5 +361,90 @@ func TestPlan(t *testing.T) {
 	}
 	if got["linux/arm64 speed"] != "cp311-cp311-manylinux_2_17_aarch64" || got["linux/amd64 served"] != "py3-none-any" || len(got) != 6 {
 		t.Errorf("plan = %v", got)
+	}
+}
+
+func TestWaysIn(t *testing.T) {
+	const site = "app/.venv/lib/python3.11/site-packages/"
+	pyproject := "[build-system]\nrequires = [\"setuptools\"]\nbuild-backend = \"setuptools.build_meta\"\n[project]\nname = \"shop\"\nversion = \"1\"\n[tool.setuptools.packages.find]\nwhere = [\"src\"]\n"
+	tests := []struct {
+		name    string
+		set     func(*world, *image.Request)
+		has     []string
+		lacks   []string
+		path    string
+		refused string
+	}{
+		{"packages by themselves", func(*world, *image.Request) {},
+			[]string{site + "shop/__init__.py", site + "shop-1.dist-info/RECORD", "app/Procfile"}, []string{"app/src/shop/__init__.py", site + "shop/page.html", "app/pyproject.toml", "app/alembic/env.py"}, "", ""},
+		{"with more files", func(_ *world, r *image.Request) { r.Include = []string{"alembic", "*.ini"} },
+			[]string{"app/alembic/env.py", "app/alembic.ini", site + "shop/__init__.py"}, []string{"app/Procfile"}, "", ""},
+		{"as source", func(_ *world, r *image.Request) { r.Project = image.ProjectSource },
+			[]string{"app/src/shop/__init__.py", "app/src/shop/page.html", "app/alembic/env.py"}, []string{site + "shop/__init__.py"}, "/app:/app/src", ""},
+		{"another backend", func(w *world, _ *image.Request) {
+			w.file("pyproject.toml", strings.Replace(pyproject, "setuptools.build_meta", "hatchling.build", 1))
+		}, []string{"app/src/shop/__init__.py"}, nil, "/app:/app/src", ""},
+		{"a wheel", func(w *world, r *image.Request) {
+			own := wheeltest.Wheel{Name: "shop", Version: "7", Files: map[string]string{"shop/__init__.py": "built"}}
+			w.write(filepath.Join(w.context, "dist", own.Filename()), string(own.Build()))
+			r.Wheel = "dist/" + own.Filename()
+		}, []string{site + "shop-7.dist-info/RECORD", "app/Procfile"}, []string{"app/src/shop/__init__.py", "app/dist/shop-7-py3-none-any.whl"}, "", ""},
+		{"backend unknown, packages asked", func(w *world, r *image.Request) {
+			r.Project = image.ProjectPackage
+			w.file("pyproject.toml", strings.Replace(pyproject, "setuptools.build_meta", "hatchling.build", 1))
+		}, nil, nil, "", "hatchling.build"},
+		{"included file absent", func(_ *world, r *image.Request) { r.Include = []string{"nope"} }, nil, nil, "", `"nope"`},
+		{"included from outside", func(_ *world, r *image.Request) { r.Include = []string{"../x"} }, nil, nil, "", `"../x"`},
+		{"no wheel", func(_ *world, r *image.Request) { r.Wheel = "dist/none.whl" }, nil, nil, "", "none.whl"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.file("pyproject.toml", pyproject)
+			w.file("src/shop/__init__.py", "")
+			w.file("src/shop/page.html", "forgotten")
+			w.file("alembic/env.py", "")
+			w.file("alembic.ini", "")
+			r := w.request()
+			r.Platforms = []string{"linux/amd64"}
+			dir := filepath.Join(t.TempDir(), "oci")
+			r.Outputs = []image.Output{{Kind: image.OutputOCI, Path: dir}}
+			tt.set(w, &r)
+			_, err := image.Build(t.Context(), r, deps())
+			if tt.refused != "" {
+				if failure.CodeOf(err) != failure.Usage || !strings.Contains(err.Error(), tt.refused) {
+					t.Errorf("err = %v; want %q", err, tt.refused)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			img, err := oci.ReadLayout(dir, "linux/amd64")
+			if err != nil {
+				t.Fatal(err)
+			}
+			files := contents(t, img, 1)
+			for _, f := range tt.has {
+				if _, ok := files[f]; !ok {
+					t.Errorf("%q is missing", f)
+				}
+			}
+			for _, f := range tt.lacks {
+				if _, ok := files[f]; ok {
+					t.Errorf("%q should not be there", f)
+				}
+			}
+			c, _ := img.ConfigFile()
+			path := ""
+			for _, kv := range c.Config.Env {
+				if v, ok := strings.CutPrefix(kv, "PYTHONPATH="); ok {
+					path = v
+				}
+			}
+			if path != tt.path {
+				t.Errorf("PYTHONPATH = %q; want %q", path, tt.path)
+			}
+		})
 	}
 }

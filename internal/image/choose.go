@@ -30,7 +30,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.source = &source{client: client, files: map[string][]index.File{}}
+	b.source = &source{client: client, files: map[string][]index.File{}, absent: map[string]string{}}
 	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}}
 	choices, err := b.source.plan(ctx, l, b.Platforms, b.bases.facts)
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -91,6 +93,27 @@ func newWorld(t *testing.T) *world {
 		t.Fatal(err)
 	}
 	return w
+}
+
+// add offers a further wheel and locks it.
+func (w *world) add(f wheeltest.Wheel) {
+	w.t.Helper()
+	raw := f.Build()
+	w.write(filepath.Join(w.wheels, f.Filename()), string(raw))
+	sum := sha256.Sum256(raw)
+	name := filepath.Join(w.context, "requirements.txt")
+	lock, err := os.ReadFile(name)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.write(name, string(lock)+fmt.Sprintf("%s==%s --hash=sha256:%s\n", f.Name, f.Version, hex.EncodeToString(sum[:])))
+}
+
+// serve is an index that answers everything with one status.
+func (w *world) serve(status int) index.Config {
+	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
+	w.t.Cleanup(s.Close)
+	return index.Config{IndexURL: s.URL + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
 }
 
 func (w *world) file(name, content string) { w.write(filepath.Join(w.context, name), content) }

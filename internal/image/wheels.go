@@ -31,6 +31,7 @@ type source struct {
 	client *index.Client
 	mu     sync.Mutex
 	files  map[string][]index.File
+	absent map[string]string // why there are no files of a project
 }
 
 func (s *source) fill(ctx context.Context, projects []string) error {
@@ -54,6 +55,9 @@ func (s *source) fill(ctx context.Context, projects []string) error {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.files[p] = files
+			if err != nil {
+				s.absent[p] = oneLine(err.Error())
+			}
 			return nil
 		})
 	}
@@ -117,6 +121,9 @@ func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, fact
 		for _, pkg := range selected[p] {
 			c, seen := choose(pkg, target, rank, s.files[pkg.Name])
 			if c.Wheel == "" {
+				if why := s.absent[pkg.Name]; why != "" {
+					seen = []string{why}
+				}
 				missing = append(missing, Missing{Package: pkg, Platform: p, Target: target, Seen: seen})
 				continue
 			}
