@@ -76,15 +76,16 @@ var (
 	versionly = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)*([-.+][0-9A-Za-z.-]+)?$`)
 )
 
-// shaHint says how to pin an action to the commit that ref names today.
+// shaHint says how to write an action's commit, and how to find the one that its
+// tag or branch names today.
 func shaHint(a actionUse) string {
 	name := a.repository
 	if a.path != "" {
 		name += "/" + a.path
 	}
 	hint := "write " + name + "@ and the commit's 40 hex digits, with the version behind it as a comment"
-	if ref := shellWord(a.ref); ref != "" && a.repository != "" {
-		hint += " (git ls-remote https://github.com/" + a.repository + " " + ref + " prints them; for an annotated tag take the line with ^{})"
+	if ref := shellWord(a.ref); ref != "" && !hasSHA.MatchString(ref) && !hexOnly.MatchString(ref) {
+		hint += "; the last line of git ls-remote https://github.com/" + a.repository + " " + ref + " '" + ref + "^{}' has them"
 	}
 	return hint
 }

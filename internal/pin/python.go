@@ -148,7 +148,20 @@ func markerText(m *requirement.Marker) string {
 	return m.String()
 }
 
-func pyPlace(p reqfile.Pos) place { return place{p.Path, p.Line, p.Column, p.EndLine, p.EndColumn} }
+// at is an item's place. Where it ends with a variable whose value is known,
+// reqfile's end is behind the "$"; the whole ${NAME} belongs to it.
+func (c *checker) at(p reqfile.Pos) place {
+	out := place{p.Path, p.Line, p.Column, p.EndLine, p.EndColumn}
+	if l := c.source(p.Path); l != nil {
+		text := l.Line(p.EndLine)
+		if i := p.EndColumn - 1; i > 0 && i < len(text) && text[i-1] == '$' && text[i] == '{' {
+			if n := strings.IndexByte(text[i:], '}'); n > 0 {
+				out.endCol += n + 1
+			}
+		}
+	}
+	return out
+}
 
 // requirements judges a set.
 func (c *checker) requirements(name string, set *reqfile.Set) {
@@ -156,7 +169,7 @@ func (c *checker) requirements(name string, set *reqfile.Set) {
 	s := c.newSet(name, set)
 	for i, it := range set.Items {
 		u := pyUse{it, s, i}
-		at := pyPlace(it.Pos)
+		at := c.at(it.Pos)
 		sub := u.subject()
 		judge(c, at, &sub, requirementRules(), u)
 		if u.consumed() || u.Kind == reqfile.Remote || u.variable() {
@@ -177,15 +190,15 @@ func (c *checker) problems(set *reqfile.Set) {
 		switch {
 		case variable[p.Pos]:
 		case c.refusedHash(p.Pos) == badHash:
-			c.say(pythonBadHash(), pyPlace(p.Pos), complaint{
+			c.say(pythonBadHash(), c.at(p.Pos), complaint{
 				message: finding.PrintableLine(p.Msg), hint: "write --hash=sha256: and 64 hex digits; uv pip compile --generate-hashes writes them",
 			})
 		case c.refusedHash(p.Pos) == weakHash:
-			c.say(pythonWeakHash(), pyPlace(p.Pos), complaint{
+			c.say(pythonWeakHash(), c.at(p.Pos), complaint{
 				message: finding.PrintableLine(p.Msg), hint: "write --hash=sha256: and 64 hex digits; uv pip compile --generate-hashes writes them",
 			})
 		default:
-			c.say(pythonUnparsable(), pyPlace(p.Pos), complaint{
+			c.say(pythonUnparsable(), c.at(p.Pos), complaint{
 				message: finding.PrintableLine(p.Msg), hint: "pip would stop here; repair the line",
 			})
 		}
@@ -217,27 +230,35 @@ func (c *checker) refusedHash(p reqfile.Pos) int {
 
 // written is what stands at a place in the file, before variables are put in, up
 // to the end of the place or its first line; "" where that cannot be told.
-func (c *checker) written(p reqfile.Pos) string {
-	l, ok := c.lines[p.Path]
-	if !ok {
-		data, err := c.bytes(p.Path)
-		if err == nil && !strings.HasPrefix(string(data), "\xff\xfe") && !strings.HasPrefix(string(data), "\xfe\xff") {
-			l = finding.NewLines(data)
-		}
-		c.lines[p.Path] = l
-	}
+func (c *checker) written(pos reqfile.Pos) string {
+	l := c.source(pos.Path)
 	if l == nil {
 		return ""
 	}
-	text := l.Line(p.Line)
-	if p.Column < 1 || p.Column-1 > len(text) {
+	p := c.at(pos)
+	text := l.Line(p.line)
+	if p.col < 1 || p.col-1 > len(text) {
 		return ""
 	}
 	end := len(text)
-	if p.EndLine == p.Line {
-		end = max(p.Column-1, min(end, p.EndColumn-1))
+	if p.endLine == p.line {
+		end = max(p.col-1, min(end, p.endCol-1))
 	}
-	return text[p.Column-1 : end]
+	return text[p.col-1 : end]
+}
+
+// source is a requirements file's text, nil where positions are not those of its
+// bytes (UTF-16).
+func (c *checker) source(name string) *finding.Lines {
+	l, ok := c.lines[name]
+	if !ok {
+		data, err := c.bytes(name)
+		if err == nil && !strings.HasPrefix(string(data), "\xff\xfe") && !strings.HasPrefix(string(data), "\xfe\xff") {
+			l = finding.NewLines(data)
+		}
+		c.lines[name] = l
+	}
+	return l
 }
 
 // compileHint says how a requirements file with exact versions and hashes is made.

@@ -41,7 +41,7 @@ func (c *checker) manifest(name string, set *reqfile.Set) {
 			continue
 		}
 		var s Subject
-		judge(c, pyPlace(it.Pos), &s, manifestRules(), manifest{name, c.compiled(name)})
+		judge(c, c.at(it.Pos), &s, manifestRules(), manifest{name, c.compiled(name)})
 		return
 	}
 }
