@@ -55,21 +55,22 @@ type promoteCmd struct {
 	From  string `help:"Environment that must run this digest already." placeholder:"ENV"`
 	ledgerFlags
 	targetFlags
-	Canary    bool     `help:"Start the release beside the running one and stop there; promote again to finish, --abort to take it back."`
-	Abort     bool     `help:"Take a canary, or a promotion that got stuck, back."`
-	Bad       bool     `help:"With --abort: the release is bad and is not promoted here again."`
-	AllowHeld bool     `help:"Promote although the environment is held."`
-	Reason    string   `help:"For the ledger." placeholder:"TEXT"`
-	Commit    string   `help:"Source revision, for the ledger; GITHUB_SHA if not given." placeholder:"SHA"`
-	Insecure  []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
-	NoTags    bool     `help:"Do not move registry tags."`
-	DryRun    bool     `help:"Read the gates and say what would be done."`
+	Canary     bool     `help:"Start the release beside the running one and stop there; promote again to finish, --abort to take it back."`
+	Abort      bool     `help:"Take a canary, or a promotion that got stuck, back."`
+	Bad        bool     `help:"With --abort: the release is bad and is not promoted here again."`
+	AllowHeld  bool     `help:"Promote although the environment is held."`
+	AllowOlder bool     `help:"Promote a digest that ran here before and was replaced."`
+	Reason     string   `help:"For the ledger." placeholder:"TEXT"`
+	Commit     string   `help:"Source revision, for the ledger; GITHUB_SHA if not given." placeholder:"SHA"`
+	Insecure   []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
+	NoTags     bool     `help:"Do not move registry tags."`
+	DryRun     bool     `help:"Read the gates and say what would be done."`
 }
 
 var _ command = (*promoteCmd)(nil)
 
 func (c *promoteCmd) run(ctx context.Context, s *session) (*outcome, error) {
-	r := promote.Request{Action: promote.ActionPromote, Environment: c.To, From: c.From, Reason: c.Reason, AllowHeld: c.AllowHeld, DryRun: c.DryRun, Bad: c.Bad, Commit: c.Commit}
+	r := promote.Request{Action: promote.ActionPromote, Environment: c.To, From: c.From, Reason: c.Reason, AllowHeld: c.AllowHeld, AllowOlder: c.AllowOlder, DryRun: c.DryRun, Bad: c.Bad, Commit: c.Commit}
 	switch {
 	case c.Canary && c.Abort:
 		return nil, failure.New(failure.Usage, "", "--canary and --abort exclude each other")
@@ -163,7 +164,7 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 
 func promoteOutcome(rep *promote.Report) *outcome {
 	o := &outcome{verdict: rep.Verdict, document: rep, text: rep.Text, summary: rep.Summary(), outputs: []pair{
-		{"verdict", string(rep.Verdict)}, {"digest", rep.Digest}, {"previous", rep.Previous}, {"seq", strconv.Itoa(rep.Seq)},
+		{"verdict", string(rep.Verdict)}, {"digest", rep.Digest}, {"previous", rep.Previous}, {"seq", strconv.Itoa(rep.Seq)}, {"run", rep.Run},
 		{"first", strconv.FormatBool(rep.First)}, {"url", rep.URLs.Stable}, {"baseline-url", rep.URLs.Baseline}, {"canary-url", rep.URLs.Canary},
 	}}
 	if rep.Refused != "" {

@@ -109,10 +109,14 @@ func (g *Git) Name() string { return redact(g.o.Remote) }
 
 func redact(remote string) string {
 	u, err := url.Parse(remote)
-	if err != nil || u.User == nil || u.Scheme == "" || u.Scheme == "ssh" {
+	if err != nil || u.User == nil || u.Scheme == "" {
 		return remote
 	}
-	u.User = nil
+	if u.Scheme == "ssh" {
+		u.User = url.User(u.User.Username()) // the user is part of the address
+	} else {
+		u.User = nil
+	}
 	return u.String()
 }
 
@@ -129,6 +133,9 @@ func (e *gitError) Unwrap() error { return e.err }
 
 // git runs one command in the private repository and returns its output.
 func (g *Git) git(ctx context.Context, stdin []byte, args ...string) (string, error) {
+	verb := args[0]
+	// Hooks and signing of the user's own configuration have no business here.
+	args = append([]string{"-c", "core.hooksPath=/dev/null", "-c", "push.gpgSign=false", "-c", "commit.gpgSign=false"}, args...)
 	cmd := exec.CommandContext(ctx, "git", args...)
 	cmd.Dir, cmd.Env, cmd.Stdin = g.dir, append(g.env, "GIT_DIR="+g.dir), bytes.NewReader(stdin)
 	cmd.WaitDelay = 5 * time.Second
@@ -139,7 +146,7 @@ func (g *Git) git(ctx context.Context, stdin []byte, args ...string) (string, er
 			return "", ctx.Err()
 		}
 		text := strings.TrimSpace(errb.String() + "\n" + out.String())
-		return "", &gitError{args[0], strings.ReplaceAll(text, g.o.Remote, redact(g.o.Remote)), err}
+		return "", &gitError{verb, strings.ReplaceAll(text, g.o.Remote, redact(g.o.Remote)), err}
 	}
 	return out.String(), nil
 }
@@ -198,8 +205,13 @@ func (g *Git) tip(ctx context.Context, ref string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	oid, _, _ := strings.Cut(out, "\t")
-	return strings.TrimSpace(oid), nil
+	// ls-remote matches the ends of names too: only the exact ref counts.
+	for _, line := range strings.Split(out, "\n") {
+		if oid, name, ok := strings.Cut(line, "\t"); ok && strings.TrimSpace(name) == ref {
+			return strings.TrimSpace(oid), nil
+		}
+	}
+	return "", nil
 }
 
 func (g *Git) read(ctx context.Context, ref, oid string) (Record, error) {
@@ -213,6 +225,9 @@ func (g *Git) read(ctx context.Context, ref, oid string) (Record, error) {
 	}
 	if rec.V != 1 {
 		return Record{}, failure.New(failure.Usage, "use a newer fairlead", "reading the ledger %s at %.12s: format version %d is not 1", ref, oid, rec.V)
+	}
+	if want := g.o.Prefix + "/" + rec.Service + "/" + rec.Environment; ref != "refs/heads/"+want {
+		return Record{}, failure.New(failure.Usage, "somebody pushed another ledger to this branch; reset it to its own last entry", "reading the ledger %s at %.12s: the entry belongs to %s", ref, oid, want)
 	}
 	return rec, nil
 }
@@ -351,8 +366,9 @@ func (g *Git) Environments(ctx context.Context, service string) ([]string, error
 	}
 	var envs []string
 	for _, line := range strings.Split(strings.TrimSpace(out), "\n") {
-		if _, ref, ok := strings.Cut(line, "\t"); ok {
-			envs = append(envs, strings.TrimPrefix(ref, base))
+		_, ref, _ := strings.Cut(line, "\t")
+		if env, ok := strings.CutPrefix(strings.TrimSpace(ref), base); ok && CheckName("environment", env) == nil {
+			envs = append(envs, env)
 		}
 	}
 	return envs, nil

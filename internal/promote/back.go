@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/ledger"
 )
@@ -27,11 +28,16 @@ func (r *run) abort(ctx context.Context) error {
 	if !r.mine() && !r.Now().After(r.head.Claim.Expires) {
 		return &refusal{fmt.Sprintf("the intent #%d belongs to %s", r.head.Seq, who(r.head.Claim)), "give its run: --run " + r.head.Claim.Run}
 	}
-	err := r.step("take back", func() (string, string, error) {
-		detail, err := r.Target.Abort(ctx, r.release())
-		return "done", detail, err
-	})
-	if err != nil {
+	if !r.mine() {
+		// Its run may still be alive: take the lock over before touching anything.
+		if err := r.claim(ctx, r.head.Kind, r.head.Canary); err != nil {
+			return err
+		}
+	}
+	if err := r.takeBack(ctx); err != nil {
+		return failure.Wrap(failure.Service, "the environment stays locked; run this again when the target answers", err)
+	}
+	if err := r.fence(ctx); err != nil {
 		return err
 	}
 	return r.step("ledger", func() (string, string, error) {
@@ -51,18 +57,21 @@ func (r *run) abort(ctx context.Context) error {
 // one write, no search. It then holds the environment, because automation would
 // otherwise undo it.
 func (r *run) rollback(ctx context.Context) error {
-	resumes := r.has && r.head.Phase == ledger.Intent && r.head.Kind == ledger.Rollback
-	to := r.head.Last
-	if resumes {
-		to = &ledger.Good{Image: r.head.Image, Digest: r.head.Digest}
-	}
-	switch {
-	case !r.has || r.head.Running.Digest == "":
+	if !r.has || r.head.Running.Digest == "" {
 		return &refusal{r.Environment + " has never run anything", ""}
-	case to == nil || to.Digest == "":
-		return &refusal{"there is no release before " + ledger.Short(r.head.Running.Digest) + " in " + r.Environment, "promote a good one instead"}
-	case slices.Contains(r.head.Bad, to.Digest):
-		return &refusal{"the release before was taken back itself: " + ledger.Short(to.Digest), "promote a good one instead"}
+	}
+	if held := r.head.Held; r.head.Kind == ledger.Rollback && r.head.Phase == ledger.Done && r.head.Claim.Run == r.Run && held != nil {
+		r.Image, r.Digest = r.head.Running.Image, r.head.Running.Digest // this run did it already
+		r.rep.Image, r.rep.Digest = r.Image, r.Digest
+		_, err := r.settled(ctx)
+		return err
+	}
+	to, err := r.good(ctx)
+	if err != nil {
+		return err
+	}
+	if to == nil {
+		return &refusal{"there is no good release before " + ledger.Short(r.head.Running.Digest) + " in " + r.Environment, "promote a good one instead"}
 	}
 	r.Image, r.Digest = to.Image, to.Digest
 	r.rep.Image, r.rep.Digest = r.Image, r.Digest
@@ -79,13 +88,33 @@ func (r *run) rollback(ctx context.Context) error {
 	return r.rollout(ctx, ledger.Rollback)
 }
 
+// good is what a rollback returns to: the newest release of the log that ended
+// well, is not what runs, and was not taken back since. A rollback that was
+// interrupted goes on to where it was going.
+func (r *run) good(ctx context.Context) (*ledger.Good, error) {
+	if r.head.Phase == ledger.Intent && r.head.Kind == ledger.Rollback {
+		return &ledger.Good{Image: r.head.Image, Digest: r.head.Digest}, nil
+	}
+	log, err := r.Ledger.Log(ctx, r.Service, r.Environment, 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, old := range log {
+		g := old.Running
+		if old.Phase == ledger.Done && g.Digest != "" && g.Digest != r.head.Running.Digest && !slices.Contains(r.head.Bad, g.Digest) {
+			return &g, nil
+		}
+	}
+	return nil, nil
+}
+
 // afterRollback marks what was left as bad, and holds.
 func (r *run) afterRollback(e *ledger.Entry) {
 	left := r.head.Running.Digest
 	if left != r.Digest && !slices.Contains(e.Bad, left) {
 		e.Bad = append(e.Bad, left)
 	}
-	e.Last = nil // never back to what was just left, and what was before is not known to be good
+	e.Last = nil // what was just left is bad; the next one is found in the log
 	reason := "rolled back from " + ledger.Short(left)
 	if r.Reason != "" {
 		reason += ": " + r.Reason

@@ -50,6 +50,9 @@ func (r *run) gates(ctx context.Context) error {
 		bad := slices.Contains(r.head.Bad, r.Digest)
 		r.gate("not bad", !bad, evidence(!bad, "never taken back here", "this digest was taken back from "+r.Environment+" before"), "fix the release and build a new one; a bad digest is not promoted again")
 	}
+	if err := r.order(ctx); err != nil {
+		return err
+	}
 	if r.From == "" || r.Action == ActionRollback {
 		return r.refused()
 	}
@@ -65,6 +68,26 @@ func (r *run) gates(ctx context.Context) error {
 	r.gate(r.From, runs, evidence(runs, fmt.Sprintf("runs this digest since ledger #%d", src.Seq), fmt.Sprintf("%s runs %s, not %s", r.From, what, ledger.Short(r.Digest))),
 		"promote it to "+r.From+" first")
 	return r.refused()
+}
+
+// order refuses a digest that ran here before and was replaced: an older build
+// that finishes last, or a job that is run again, must not undo a newer one.
+func (r *run) order(ctx context.Context) error {
+	if r.Action == ActionRollback || !r.has || r.head.Running.Digest == r.Digest || r.AllowOlder {
+		return nil
+	}
+	log, err := r.Ledger.Log(ctx, r.Service, r.Environment, 0)
+	if err != nil {
+		return err
+	}
+	for _, old := range log {
+		if old.Phase == ledger.Done && old.Running.Digest == r.Digest {
+			r.gate("order", false, fmt.Sprintf("this digest ran here as #%d and was replaced", old.Running.Seq), "if it is wanted again: rollback, or --allow-older")
+			return nil
+		}
+	}
+	r.gate("order", true, "newer than what runs", "")
+	return nil
 }
 
 func evidence(ok bool, yes, no string) string {
@@ -107,9 +130,11 @@ func (r *run) promote(ctx context.Context) error {
 		r.rep.Steps = append(r.rep.Steps, Step{Name: "claim", State: "skipped", Detail: "dry run: nothing is written and nothing is started"})
 		return nil
 	}
-	settled := r.has && r.head.Phase != ledger.Intent && r.head.Running.Digest == r.Digest
-	if settled {
-		return r.repair(ctx)
+	if ok, err := r.settled(ctx); err != nil || ok {
+		if err != nil {
+			return err
+		}
+		return r.tags(ctx)
 	}
 	if err := r.claim(ctx, ledger.Promote, r.Action == ActionCanary); err != nil {
 		return err
@@ -120,27 +145,26 @@ func (r *run) promote(ctx context.Context) error {
 	return r.rollout(ctx, ledger.Promote)
 }
 
-// repair answers a promotion of what runs already: the target is observed, and
-// brought back if it drifted.
-func (r *run) repair(ctx context.Context) error {
-	r.rep.Seq = r.head.Seq
-	err := r.step("roll out", func() (string, string, error) {
+// settled says whether the ledger and the target agree that the digest runs.
+// A target that drifted is brought back by an ordinary, locked promotion.
+func (r *run) settled(ctx context.Context) (bool, error) {
+	if !r.has || r.head.Phase == ledger.Intent || r.head.Running.Digest != r.Digest {
+		return false, nil
+	}
+	r.rep.Seq = r.head.Running.Seq
+	ok := false
+	err := r.step("observe", func() (string, string, error) {
 		obs, err := r.Target.Observe(ctx, r.Service, r.Environment)
 		if err != nil {
 			return "", "", err
 		}
-		if obs.Digest == r.Digest || obs.Digest == "unknown" {
-			r.rep.URLs.Stable = obs.URL
-			return "skipped", fmt.Sprintf("already there since ledger #%d", r.head.Seq), nil
+		r.rep.URLs.Stable = obs.URL
+		if ok = obs.Digest == r.Digest || obs.Digest == "unknown"; ok {
+			return "skipped", fmt.Sprintf("already there since ledger #%d", r.rep.Seq), nil
 		}
-		rel := r.release()
-		detail, err := r.Target.Apply(ctx, rel)
-		return "done", "it had drifted to " + ledger.Short(obs.Digest) + "; " + detail, err
+		return "done", "it had drifted: it runs " + ledger.Short(obs.Digest), nil
 	})
-	if err != nil {
-		return err
-	}
-	return r.tags(ctx)
+	return ok, err
 }
 
 // canary starts the release beside the running one. The intent stays the head.
@@ -185,10 +209,7 @@ func (r *run) rollout(ctx context.Context, kind ledger.Kind) error {
 	if err := r.observe(ctx); err != nil {
 		return r.failed(ctx, kind, err)
 	}
-	if err := r.tags(ctx); err != nil {
-		return err // the release runs; a repeat moves the tags and ends the entry
-	}
-	return r.step("ledger", func() (string, string, error) {
+	err = r.step("ledger", func() (string, string, error) {
 		e := r.next(kind, ledger.Done)
 		if r.head.Running.Digest != "" && r.head.Running.Digest != r.Digest {
 			last := r.head.Running
@@ -204,6 +225,10 @@ func (r *run) rollout(ctx context.Context, kind ledger.Kind) error {
 		}
 		return "done", fmt.Sprintf("#%d %s", r.head.Seq, kind), err
 	})
+	if err != nil {
+		return err
+	}
+	return r.tags(ctx)
 }
 
 func (r *run) observe(ctx context.Context) error {
@@ -230,13 +255,31 @@ func (r *run) tags(ctx context.Context) error {
 		return nil
 	}
 	return r.step("tag", func() (string, string, error) {
-		pin := fmt.Sprintf("%s-%d", r.Environment, r.head.Seq)
+		pin := fmt.Sprintf("%s-%d", r.Environment, r.head.Running.Seq)
 		for _, tag := range []string{pin, r.Environment} {
 			if err := r.Registry.Tag(ctx, r.ref(), tag); err != nil {
-				return "", "", fmt.Errorf("moving tag %s: %w", tag, err)
+				return "", "", failure.New(failure.Service, "the release runs and the ledger says so; run again to move the tags, or --no-tags", "moving tag %s: %w", tag, err)
 			}
 		}
 		return "done", r.Environment + " and " + pin, nil
+	})
+}
+
+// takeBack removes what was started and looks whether what ran before runs.
+func (r *run) takeBack(ctx context.Context) error {
+	return r.step("take back", func() (string, string, error) {
+		detail, err := r.Target.Abort(ctx, r.release())
+		if err != nil {
+			return "", "", err
+		}
+		obs, err := r.Target.Observe(ctx, r.Service, r.Environment)
+		if err != nil {
+			return "", "", err
+		}
+		if obs.Digest != r.head.Running.Digest && obs.Digest != "unknown" {
+			return "", "", fmt.Errorf("the target runs %s, not %s", ledger.Short(obs.Digest), ledger.Short(r.head.Running.Digest))
+		}
+		return "done", detail, nil
 	})
 }
 
@@ -247,17 +290,16 @@ func (r *run) failed(ctx context.Context, kind ledger.Kind, cause error) error {
 		// Cancelled: the intent stays, and a repeat or an abort settles it.
 		return fmt.Errorf("%w; the intent #%d stays: run again to finish, or --abort", ctx.Err(), r.head.Seq)
 	}
-	back := r.step("take back", func() (string, string, error) {
-		detail, err := r.Target.Abort(ctx, r.release())
-		return "done", detail, err
-	})
+	back := r.takeBack(ctx)
+	if back != nil {
+		// Nobody knows what runs: the intent stays, so that nothing else is tried.
+		return failure.New(failure.Service, "the environment stays locked; when the target answers again, run this again or give it up with --abort --run "+r.Run,
+			"%w\nand it could not be taken back: %w", cause, back)
+	}
 	e := r.next(kind, ledger.Failed)
 	e.Reason = firstLine(cause.Error())
 	if err := r.append(ctx, e); err != nil && !errors.Is(err, ledger.ErrMoved) {
 		return errors.Join(cause, err)
-	}
-	if back != nil {
-		return errors.Join(cause, back)
 	}
 	return failure.Wrap(failure.Answer, fmt.Sprintf("%s still runs %s", r.Environment, ledger.Short(r.head.Running.Digest)), cause)
 }

@@ -6,6 +6,7 @@ package promote
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -46,6 +47,7 @@ type Request struct {
 	Reason      string
 	Bad         bool // abort: the release was judged bad
 	AllowHeld   bool // a person promotes although the environment is held
+	AllowOlder  bool // a person promotes a digest that ran here before and was replaced
 	DryRun      bool
 	ClaimFor    time.Duration // how long an intent counts; 0 means 2 h
 }
@@ -122,6 +124,7 @@ type Report struct {
 	Digest      string          `json:"digest"`
 	Previous    string          `json:"previous"`
 	Seq         int             `json:"seq"`
+	Run         string          `json:"run"`
 	First       bool            `json:"first"`
 	DryRun      bool            `json:"dry_run,omitempty"`
 	URLs        URLs            `json:"urls"`
@@ -172,9 +175,17 @@ func Run(ctx context.Context, req Request, d Deps) (*Report, error) {
 	if req.ClaimFor == 0 {
 		req.ClaimFor = 2 * time.Hour
 	}
+	if req.Run == "" {
+		// Two anonymous runs must not take each other's intents up.
+		var b [6]byte
+		if _, err := rand.Read(b[:]); err != nil {
+			return nil, fmt.Errorf("making a run id: %w", err)
+		}
+		req.Run = "local-" + hex.EncodeToString(b[:])
+	}
 	r := &run{Request: req, Deps: d, rep: &Report{
 		Schema: 1, Tool: "promote", Verdict: finding.Pass, Action: req.Action, Service: req.Service, Environment: req.Environment,
-		Image: req.Image, Digest: req.Digest, DryRun: req.DryRun, Steps: []Step{}, Gates: []ledger.Gate{},
+		Image: req.Image, Digest: req.Digest, Run: req.Run, DryRun: req.DryRun, Steps: []Step{}, Gates: []ledger.Gate{},
 	}}
 	err := r.do(ctx)
 	var no *refusal
@@ -263,7 +274,7 @@ func (r *run) append(ctx context.Context, e ledger.Entry) error {
 // own is taken up; one that has expired is taken over with a new seq.
 func (r *run) claim(ctx context.Context, kind ledger.Kind, canary bool) error {
 	return r.step("claim", func() (string, string, error) {
-		if r.has && r.head.Phase == ledger.Intent && r.mine() {
+		if r.has && r.head.Phase == ledger.Intent && r.mine() && r.head.Kind == kind {
 			r.rep.Seq = r.head.Seq
 			return "skipped", fmt.Sprintf("this run holds the intent #%d", r.head.Seq), nil
 		}

@@ -123,7 +123,7 @@ func (c *Container) Abort(ctx context.Context, r promote.Release) (string, error
 		}
 	}
 	err = c.stop(ctx, all, func(k running) bool {
-		return k.role != roleRelease || k.seq == r.Seq && k.digest == r.Digest && r.Digest != r.Previous
+		return k.role != roleRelease || k.digest == r.Digest && r.Digest != r.Previous
 	})
 	if err != nil {
 		return "", err

@@ -96,6 +96,9 @@ func (c *Command) run(ctx context.Context, argv, env []string, out io.Writer) er
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
+	if ctx.Err() != nil && cmd.Process != nil {
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // whatever of it ignored the first signal
+	}
 	var exit *exec.ExitError
 	switch {
 	case err == nil:

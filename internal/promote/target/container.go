@@ -142,9 +142,9 @@ func (c *Container) start(ctx context.Context, r promote.Release, role string, p
 // healthy waits until the release answers its health path with 200.
 func (c *Container) healthy(ctx context.Context, k *engine.Container) error {
 	deadline := time.Now().Add(c.Timeout)
-	last := errors.New("no answer yet")
 	for wait := 50 * time.Millisecond; ; wait = min(wait*3/2, time.Second) {
-		if last = c.probe(ctx, k); last == nil {
+		last := c.probe(ctx, k)
+		if last == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
