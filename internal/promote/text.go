@@ -56,6 +56,9 @@ func (r *Report) Text(w io.Writer) error {
 			fmt.Fprintf(&b, "  %s %s\n", u.name, u.url)
 		}
 	}
+	if r.Action == ActionCanary && r.Verdict == finding.Pass && !r.First && !r.DryRun {
+		fmt.Fprintf(&b, "  finish it: promote again with --run %s   ·   take it back: --abort --run %s\n", finding.Printable(r.Run), finding.Printable(r.Run))
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }
