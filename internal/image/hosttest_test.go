@@ -74,8 +74,10 @@ class Test(unittest.TestCase):
         self.assertNotIn("SECRET_TOKEN", os.environ)
         self.assertNotIn("/app/src", shop.__file__)
         pathlib.Path("written").write_text("tests may write beside themselves")
-        with self.assertRaises(OSError):
-            open("/app/.venv/x", "w")
+        # Without root and without an engine, one user owns everything there.
+        if os.stat("/app/.venv").st_uid != os.getuid():
+            with self.assertRaises(OSError):
+                open("/app/.venv/x", "w")
         with self.assertRaises(OSError):
             socket.create_connection(("192.0.2.1", 80), timeout=2)
 `)
