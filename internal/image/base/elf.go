@@ -25,7 +25,6 @@ type linker struct {
 
 // object is an ELF file's dynamic section.
 type object struct {
-	path           string
 	interp         string
 	needed         []string
 	rpath, runpath []string
@@ -69,7 +68,7 @@ func (l *linker) open(name string) (object, error) {
 	if f.Machine != l.machine {
 		return object{}, fmt.Errorf("%q is for another machine (%s)", name, f.Machine)
 	}
-	o := object{path: name}
+	var o object
 	for _, p := range f.Progs {
 		if p.Type == elf.PT_INTERP && p.Filesz < 4096 {
 			b := make([]byte, p.Filesz)
