@@ -34,6 +34,12 @@ func TestMain(m *testing.M) {
 	if engine.InitMain(os.Args) {
 		return
 	}
+	// Without make, too, containers start on machines where the defaults fail.
+	if os.Getenv("CONTAINERS_CONF") == "" {
+		if conf, err := filepath.Abs("../../containers.conf"); err == nil {
+			_ = os.Setenv("CONTAINERS_CONF", conf)
+		}
+	}
 	os.Exit(m.Run())
 }
 
