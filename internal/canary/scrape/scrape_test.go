@@ -122,7 +122,9 @@ func TestCountsWhatIsNew(t *testing.T) {
 
 func TestOutageIsALongerTick(t *testing.T) {
 	b, c, s := pair(t)
-	c.serve(func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "maintenance", http.StatusServiceUnavailable) })
+	c.serve(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "maintenance", http.StatusServiceUnavailable)
+	})
 	b.counts(1100, 5, 100)
 	wantProblem(t, s, "status", "canary", false, "503", c.URL)
 	b.counts(1200, 5, 100)

@@ -92,7 +92,9 @@ func TestTrouble(t *testing.T) {
 		code  failure.Code
 		tries int
 	}{
-		{"500", func(w http.ResponseWriter, r *http.Request) { http.Error(w, "maintenance", http.StatusServiceUnavailable) }, `answered 503 ("maintenance") for "x", 3 times in all`, failure.Service, 3},
+		{"500", func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "maintenance", http.StatusServiceUnavailable)
+		}, `answered 503 ("maintenance") for "x", 3 times in all`, failure.Service, 3},
 		{"404", func(w http.ResponseWriter, r *http.Request) { http.NotFound(w, r) }, "no source has the project", failure.Answer, 1},
 		{"401", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(401) }, "refuses access (401", failure.Service, 1},
 		{"cut", func(w http.ResponseWriter, r *http.Request) {
