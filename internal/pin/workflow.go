@@ -33,6 +33,9 @@ func (c *checker) workflow(f source) {
 		c.say(workflowUnparsable(), where, complaint{message: finding.PrintableLine(err.Error()), hint: "GitHub would not run it either; repair the file"})
 		return
 	}
+	if file.Cut {
+		c.say(workflowUnparsable(), place{path: f.path}, complaint{message: "it has more steps than are read; the rest was not checked", hint: "divide the file: GitHub would not run so many steps"})
+	}
 	for _, u := range file.Uses {
 		c.use(at(u.Span), u)
 	}

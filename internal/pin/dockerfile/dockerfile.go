@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -97,32 +96,33 @@ func firstLine(s string) string {
 	return s
 }
 
-// stage is a FROM and what is known inside it.
-type stage struct {
-	name string
-	env  *env
-}
+// maxInstructions bounds what is read of one file.
+const maxInstructions = 10000
 
 type reader struct {
 	src    []byte
 	lines  []line
 	escape byte
 	out    File
-	global *env // of ARGs before the first FROM
-	stages []stage
-	names  []string // of all stages of the file, lower case
+	global *env            // of ARGs before the first FROM
+	stages []*env          // what is known inside each
+	named  map[string]*env // what is known inside earlier stages, by name
+	names  map[string]bool // of all stages of the file, lower case
 }
 
 // all reads the instructions of a file in order.
 func (r *reader) all(nodes []*parser.Node) {
-	r.global = predefined()
+	r.global, r.names, r.named = predefined(), map[string]bool{}, map[string]*env{}
+	if len(nodes) > maxInstructions {
+		r.out.Problems = append(r.out.Problems, Problem{r.lineSpan(nodes[maxInstructions].StartLine), "too many instructions: this one and those after it are not read"})
+		nodes = nodes[:maxInstructions]
+	}
 	for _, n := range nodes {
 		if strings.EqualFold(n.Value, "from") {
-			if name := stageName(n); name != "" {
-				r.names = append(r.names, name)
-			}
+			r.names[stageName(n)] = true
 		}
 	}
+	delete(r.names, "")
 	for _, n := range nodes {
 		r.instruction(n, r.joined(n.StartLine, n.EndLine))
 	}
@@ -189,7 +189,7 @@ func (r *reader) scope() *env {
 	if len(r.stages) == 0 {
 		return r.global
 	}
-	return r.stages[len(r.stages)-1].env
+	return r.stages[len(r.stages)-1]
 }
 
 func (r *reader) from(n *parser.Node, text joined) {
@@ -200,15 +200,16 @@ func (r *reader) from(n *parser.Node, text joined) {
 	}
 	img := Image{Raw: w[0], Place: From, Span: text.find(w[0])}
 	img.Ref, img.Unset = r.global.expand(w[0], r.escape)
-	st := stage{stageName(n), &env{}}
-	for _, s := range r.stages {
-		if s.name != "" && s.name == strings.ToLower(img.Ref) {
-			img.Stage = true
-			st.env = s.env.clone()
-		}
+	st := &env{}
+	if base := r.named[strings.ToLower(img.Ref)]; base != nil {
+		img.Stage = true
+		st = base.clone()
 	}
 	img.Stage = img.Stage || img.Ref == "scratch"
 	r.stages = append(r.stages, st)
+	if name := stageName(n); name != "" {
+		r.named[name] = st
+	}
 	r.out.Images = append(r.out.Images, img)
 }
 
@@ -239,7 +240,7 @@ func (r *reader) copyFrom(n *parser.Node, text joined) {
 
 // other adds an image that is not a FROM's. BuildKit expands no variables there.
 func (r *reader) other(img Image) {
-	img.Stage = img.Stage || img.Ref == "scratch" || slices.Contains(r.names, strings.ToLower(img.Ref))
+	img.Stage = img.Stage || img.Ref == "scratch" || r.names[strings.ToLower(img.Ref)]
 	img.Variable = strings.Contains(img.Raw, "$")
 	r.out.Images = append(r.out.Images, img)
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // maxValue bounds a variable: values that contain values grow without end.
-const maxValue = 16 << 10
+const maxValue = 2 << 10
 
 // env is the values of build arguments and environment variables.
 type env struct{ vars map[string]string }

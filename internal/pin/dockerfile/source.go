@@ -127,7 +127,8 @@ func (r *reader) pieces() []*parser.Node {
 	}
 	directive := "# escape=" + string(r.escape) + "\n"
 	var out []*parser.Node
-	for i := 0; i < len(r.lines); i++ {
+	refused := 0
+	for i := 0; i < len(r.lines) && len(out) <= maxInstructions; i++ {
 		if isComment(r.lines[i].text) || len(bytes.TrimSpace(r.lines[i].text)) == 0 {
 			continue
 		}
@@ -144,6 +145,9 @@ func (r *reader) pieces() []*parser.Node {
 		piece := strings.TrimPrefix(string(r.src[r.lines[first].at:end]), "\ufeff")
 		res, err := parser.Parse(strings.NewReader(directive + piece))
 		if err != nil || len(res.AST.Children) != 1 {
+			if refused++; refused > maxInstructions {
+				break // no Dockerfile
+			}
 			continue
 		}
 		n := res.AST.Children[0]

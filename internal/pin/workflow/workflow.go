@@ -53,6 +53,8 @@ type Image struct {
 type File struct {
 	Uses   []Use
 	Images []Image
+	// Cut says that the file has more steps than are read.
+	Cut bool
 }
 
 // Problem is why a file cannot be read, and where.
@@ -151,6 +153,7 @@ func (r *reader) steps(list *yaml.Node, where checkouts, depth int) {
 	for _, s := range list.Content {
 		step := resolve(s)
 		if r.left--; r.left < 0 {
+			r.out.Cut = true
 			return
 		}
 		for _, uses := range r.get(step, "uses") {

@@ -16,6 +16,7 @@ type reader struct {
 	out   File
 	seen  map[*yaml.Node]bool
 	left  int // steps that may still be read
+	last  struct{ line, col, at int }
 }
 
 // open parses the first document of data, as GitHub does.
@@ -97,11 +98,16 @@ func (r *reader) offset(line, column int) int {
 	if line < 1 || line > len(r.lines) {
 		return len(r.src)
 	}
-	at := r.lines[line-1]
-	for ; column > 1 && at < len(r.src); column-- {
+	// Most positions come in order: go on from the last one of the line.
+	col, at := 1, r.lines[line-1]
+	if r.last.line == line && r.last.col <= column {
+		col, at = r.last.col, r.last.at
+	}
+	for ; col < column && at < len(r.src); col++ {
 		_, size := utf8.DecodeRune(r.src[at:])
 		at += size
 	}
+	r.last.line, r.last.col, r.last.at = line, col, at
 	return at
 }
 
@@ -125,17 +131,20 @@ func (r *reader) span(n *yaml.Node) Span {
 		return Span{at + i, at + i + len(value)}
 	}
 	end := at
-	for end < len(r.src) && r.src[end] != '\n' && r.src[end] != '\r' {
+	for end < len(r.src) && end < at+maxLine && r.src[end] != '\n' && r.src[end] != '\r' {
 		end++
 	}
 	return Span{at, at + len(bytes.TrimRight(r.src[at:end], " \t"))}
 }
 
+// maxLine is how much of a long line is looked at behind a value.
+const maxLine = 4096
+
 func notSpace(c rune) bool { return !strings.ContainsRune(" \t\r\n", c) }
 
 // comment is the comment behind offset at on its line.
 func (r *reader) comment(at int) string {
-	rest := r.src[at:]
+	rest := r.src[at:min(len(r.src), at+maxLine)]
 	if i := bytes.IndexAny(rest, "\r\n"); i >= 0 {
 		rest = rest[:i]
 	}
