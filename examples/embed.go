@@ -34,10 +34,13 @@ func Release(n int) (fs.FS, string, error) {
 		f, err := with(french)
 		return f, "greeting in French", err
 	case 3:
-		// The bug that no test sees: one request in fifty trips over the new cache.
+		// The bug that no test sees: the new cache evicts what it still needs, so one
+		// request in fifty of each worker fails; no test sends that many.
 		f, err := with(append(french,
 			edit{"src/hello/__init__.py", `"1.1.0"`, `"1.2.0"`},
-			edit{"src/hello/app.py", "        if cfg.fail_share and", "        if \"PORT\" in os.environ and random.random() < 0.02:\n            raise KeyError(\"basket\")  # a cache entry that was evicted\n        if cfg.fail_share and"},
+			edit{"src/hello/app.py", "import logging\n", "import itertools\nimport logging\n"},
+			edit{"src/hello/app.py", "    app.secret_key = cfg.secret_key\n", "    app.secret_key = cfg.secret_key\n    cached = itertools.count(1)\n"},
+			edit{"src/hello/app.py", "        if cfg.fail_share and", "        if next(cached) % 50 == 0:\n            raise KeyError(\"basket\")  # evicted, and asked for again\n        if cfg.fail_share and"},
 		))
 		return f, "cache the basket (with a bug)", err
 	}
