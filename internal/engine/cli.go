@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strconv"
 	"strings"
@@ -27,6 +28,8 @@ import (
 
 // ErrNameInUse says that a container of that name exists.
 var ErrNameInUse = errors.New("a container of that name exists")
+
+var nameTaken = regexp.MustCompile(`(?i)container name .* is already in use`)
 
 // CLI drives podman or docker through its command-line client, which is their
 // stable interface, and the only one that knows the user's contexts,
@@ -179,7 +182,8 @@ func (c *CLI) Load(ctx context.Context, img v1.Image, repo string) (string, erro
 
 // RemoveImage implements Engine.
 func (c *CLI) RemoveImage(ctx context.Context, ref string) error {
-	_, err := c.output(ctx, nil, "rmi", "-f", "--", ref)
+	// Not by force: that would take running containers of the image with it.
+	_, err := c.output(ctx, nil, "rmi", "--", ref)
 	if err != nil && strings.Contains(strings.ToLower(err.Error()), "no such image") || err != nil && strings.Contains(err.Error(), "not known") {
 		return nil
 	}
@@ -194,16 +198,22 @@ func (c *CLI) spec(s Spec) (args []string, cleanup func(), err error) {
 	if s.Name != "" {
 		add("--name", s.Name)
 	}
-	if len(s.Env) > 0 {
-		f, err := envFile(s.Env)
+	if c.podman {
+		// Else podman hands the caller's proxy variables, with the credentials
+		// that may be in them, to the container.
+		add("--http-proxy=false")
+	}
+	env, err := s.environment()
+	if err != nil {
+		return nil, cleanup, err
+	}
+	if len(env) > 0 {
+		f, err := envFile(env)
 		if err != nil {
 			return nil, cleanup, err
 		}
 		cleanup = func() { _ = os.Remove(f) }
 		add("--env-file", f)
-	}
-	if s.EnvFile != "" {
-		add("--env-file", s.EnvFile)
 	}
 	keys := make([]string, 0, len(s.Labels))
 	for k := range s.Labels {
@@ -266,8 +276,8 @@ func entrypoint(cmd []string, podman bool) string {
 func envFile(env map[string]string) (string, error) {
 	var b strings.Builder
 	for k, v := range env {
-		if k == "" || strings.ContainsAny(k, "=\n\r ") || strings.ContainsAny(v, "\n\r") {
-			return "", fmt.Errorf("environment variable %q cannot be passed: its name is invalid or its value has line breaks", k)
+		if strings.ContainsAny(v, "\n\r") {
+			return "", fmt.Errorf("passing variable %q: its value has line breaks, which podman and docker cannot take from a file", k)
 		}
 		fmt.Fprintf(&b, "%s=%s\n", k, v)
 	}
@@ -319,7 +329,7 @@ func (c *CLI) Run(ctx context.Context, s Spec, stdout, stderr io.Writer) (int, e
 	if errors.As(err, &exit) {
 		// 125 is the client's own code; 126 and 127 are too when the client itself
 		// says that the runtime could not start the container.
-		code, said := exit.ExitCode(), lastLines(tail.String(), 4)
+		code, said := exit.ExitCode(), s.hide(lastLines(tail.String(), 4))
 		if code == 125 || (code == 126 || code == 127) && strings.Contains(said, "OCI ") {
 			return -1, failure.New(failure.Service, "does `"+filepath.Base(c.bin)+" run` work on this machine at all? --engine none does without it",
 				"%w", &commandError{filepath.Base(c.bin) + " run", code, said})
@@ -341,11 +351,16 @@ func (c *CLI) Start(ctx context.Context, s Spec) (Container, error) {
 	}
 	out, err := c.output(ctx, nil, append([]string{"run", "-d"}, args...)...)
 	if err != nil {
-		if text := err.Error(); strings.Contains(text, "already in use") {
+		// "address already in use" is another matter.
+		if nameTaken.MatchString(err.Error()) {
 			return Container{}, fmt.Errorf("%w: %q", ErrNameInUse, s.Name)
 		}
 		// A container that was created and could not start must not stay.
 		_, _ = c.output(context.WithoutCancel(ctx), nil, "rm", "-f", "--", s.Name)
+		var failed *commandError
+		if errors.As(err, &failed) {
+			failed.text = s.hide(failed.text)
+		}
 		return Container{}, err
 	}
 	id := lastLines(out, 1)

@@ -52,8 +52,8 @@ type Spec struct {
 	Image   string            // as given to Pull or returned by Load
 	Name    string            // container name; empty: the engine chooses
 	Command []string          // replaces entrypoint and command; nil: the image's own
-	Env     map[string]string // on top of the image's
-	EnvFile string            // KEY=VALUE lines, read on the engine's client side
+	Env     map[string]string // on top of the image's and EnvFile's
+	EnvFile string            // KEY=VALUE lines (see readEnvFile), read on the engine's client side
 	Labels  map[string]string
 	Network Network
 	Publish []Port

@@ -56,6 +56,8 @@ func inside(args []string) {
 		fmt.Println(err != nil)
 	case "serve":
 		_ = http.ListenAndServe("0.0.0.0:"+os.Getenv("PORT"), http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
+	case "proxy":
+		fmt.Println(os.Getenv("HTTPS_PROXY"), os.Getenv("https_proxy"))
 	case "sleep":
 		time.Sleep(time.Minute)
 	}

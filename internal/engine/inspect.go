@@ -103,6 +103,9 @@ func (c *CLI) List(ctx context.Context, labels map[string]string) ([]Container, 
 
 // Exec implements Engine.
 func (c *CLI) Exec(ctx context.Context, id string, command []string, stdout, stderr io.Writer) (int, error) {
+	if k, err := c.inspect(ctx, id); err != nil || !k.Running {
+		return -1, errors.Join(fmt.Errorf("running a command in container %q: it does not run", id), err)
+	}
 	cmd := c.command(ctx, append([]string{"exec", id}, command...)...)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	err := cmd.Run()

@@ -189,27 +189,21 @@ func (n *Namespaces) prepare(s Spec) (initSpec, error) {
 	if s.User != "" {
 		user = s.User
 	}
-	var err error
-	if in.UID, in.GID, err = lookup(img.rootfs, user); err != nil {
+	uid, gid, err := lookup(img.rootfs, user)
+	if err != nil {
 		return initSpec{}, err
 	}
+	in.UID, in.GID = uid, gid
 	env := map[string]string{"HOME": "/tmp"}
 	for _, kv := range img.config.Env {
 		k, v, _ := strings.Cut(kv, "=")
 		env[k] = v
 	}
-	if s.EnvFile != "" {
-		data, err := os.ReadFile(s.EnvFile)
-		if err != nil {
-			return initSpec{}, fmt.Errorf("reading the environment file: %w", err)
-		}
-		for _, line := range strings.Split(string(data), "\n") {
-			if k, v, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(strings.TrimSpace(k), "#") {
-				env[strings.TrimSpace(k)] = v
-			}
-		}
+	own, err := s.environment()
+	if err != nil {
+		return initSpec{}, err
 	}
-	maps.Copy(env, s.Env)
+	maps.Copy(env, own)
 	for _, k := range slices.Sorted(maps.Keys(env)) {
 		in.Env = append(in.Env, k+"="+env[k])
 	}
