@@ -38,6 +38,17 @@ func bin(t *testing.T) string {
 	return filepath.Join(repo(t), "bin", "fairlead")
 }
 
+// authFile is a file without credentials: tests use none, and must not read
+// those of whoever runs them.
+func authFile(t *testing.T) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "auth.json")
+	if err := os.WriteFile(p, []byte("{}"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 type result struct {
 	stdout, stderr string
 	code           int
@@ -50,7 +61,7 @@ func run(t *testing.T, dir string, env []string, name string, args ...string) re
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(append(os.Environ(), "CONTAINERS_CONF="+filepath.Join(repo(t), "containers.conf")), env...)
+	cmd.Env = append(append(os.Environ(), "CONTAINERS_CONF="+filepath.Join(repo(t), "containers.conf"), "REGISTRY_AUTH_FILE="+authFile(t)), env...)
 	var out, errb bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errb
 	err := cmd.Run()
@@ -81,13 +92,27 @@ func need(t *testing.T, programs ...string) {
 	}
 }
 
-// podmanWorks skips where podman cannot start containers, as in some sandboxes.
+// podmanWorks skips where podman does not work at all, as in some sandboxes.
 func podmanWorks(t *testing.T) {
 	t.Helper()
 	need(t, "podman")
 	if r := run(t, "", nil, "podman", "info"); r.code != 0 {
 		t.Skipf("NOT TESTED: podman does not work here:\n%s", r.stderr)
 	}
+}
+
+// podmanPorts skips where podman cannot publish a container's ports.
+func podmanPorts(t *testing.T) {
+	t.Helper()
+	podmanWorks(t)
+	if os.Geteuid() == 0 {
+		return
+	}
+	f, err := os.OpenFile("/dev/net/tun", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("NOT TESTED: a plain user's podman has no network here: %v", err)
+	}
+	_ = f.Close()
 }
 
 func decode[T any](t *testing.T, text string) T {

@@ -101,7 +101,7 @@ func TestDebianRegistryAndForeignPlatform(t *testing.T) {
 	must(t, "", nil, "podman", "pull", "-q", "--tls-verify=false", ref)
 	t.Cleanup(func() { _ = exec.Command("podman", "rmi", "-f", ref).Run() })
 	port := freePort(t)
-	id := strings.TrimSpace(must(t, "", nil, "podman", "run", "-d", "--read-only", "--tmpfs", "/tmp", "-e", "SECRET_KEY=e2e", "-p", fmt.Sprintf("127.0.0.1:%d:8000", port), ref).stdout)
+	id := strings.TrimSpace(must(t, "", nil, "podman", "run", "-d", "--read-only", "--tmpfs", "/tmp", "--network", "host", "-e", "SECRET_KEY=e2e", "-e", fmt.Sprintf("PORT=%d", port), ref).stdout)
 	t.Cleanup(func() { _ = exec.Command("podman", "rm", "-f", "-t", "1", id).Run() })
 	get(t, fmt.Sprintf("http://127.0.0.1:%d/greet/e2e", port), "Hello, e2e!")
 

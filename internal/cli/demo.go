@@ -36,7 +36,7 @@ func (c *demoCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	reg := s.registry(nil)
-	eng := &engines{s: s, want: c.Engine, reg: reg}
+	eng := &engines{s: s, want: c.Engine, ports: true, reg: reg}
 	defer func() { _ = eng.close() }()
 	busy := &spinner{s: s}
 	out := io.Writer(&above{busy, s.Stdout})

@@ -149,7 +149,7 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 		if tags {
 			d.Registry = reg
 		}
-		eng := &engines{s: s, want: t.Engine, host: t.Host, reg: reg}
+		eng := &engines{s: s, want: t.Engine, host: t.Host, ports: true, reg: reg}
 		defer func() { _ = eng.close() }()
 		if d.Target, err = t.make(ctx, s, eng); err != nil {
 			return nil, err

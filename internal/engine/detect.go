@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"os"
 	"os/exec"
 	"strings"
 
@@ -17,6 +18,8 @@ type Wanted struct {
 	Engine  string
 	Host    string // ssh://USER@HOST; "" for this machine
 	Environ []string
+	// Ports asks for an engine that can publish ports on this machine.
+	Ports bool
 	// Dir and Pull are for the name spaces.
 	Dir  string
 	Pull func(context.Context, string) (v1.Image, error)
@@ -36,6 +39,9 @@ func Detect(ctx context.Context, w Wanted) (Engine, error) {
 			continue
 		}
 		c, err := NewCLI(ctx, path, w.Host, w.Environ)
+		if err == nil && w.Ports && bin == "podman" && w.Host == "" {
+			err = rootlessNetwork(os.Geteuid(), tunDevice)
+		}
 		if err == nil {
 			return c, nil
 		}
@@ -52,4 +58,20 @@ func Detect(ctx context.Context, w Wanted) (Engine, error) {
 		tried = append(tried, err.Error())
 	}
 	return nil, failure.New(failure.Service, "install podman (apt-get install podman) or start docker", "no container engine works:\n%s", strings.Join(tried, "\n"))
+}
+
+// tunDevice is what slirp4netns and pasta make a container's network from.
+const tunDevice = "/dev/net/tun"
+
+// rootlessNetwork says why a plain user's podman could start containers but
+// publish no port of theirs, which it would only find out half-way.
+func rootlessNetwork(uid int, device string) error {
+	if uid == 0 {
+		return nil
+	}
+	f, err := os.OpenFile(device, os.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("containers of a plain user need %s for their network: %w", device, err)
+	}
+	return f.Close()
 }

@@ -263,3 +263,20 @@ func TestExtractStaysInside(t *testing.T) {
 		})
 	}
 }
+
+func TestRootlessNetwork(t *testing.T) {
+	dir := t.TempDir()
+	device := filepath.Join(dir, "tun")
+	if err := os.WriteFile(device, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		uid    int
+		device string
+		ok     bool
+	}{{0, filepath.Join(dir, "none"), true}, {1000, device, true}, {1000, filepath.Join(dir, "none"), false}} {
+		if err := rootlessNetwork(c.uid, c.device); (err == nil) != c.ok {
+			t.Errorf("uid %d, %s: %v", c.uid, filepath.Base(c.device), err)
+		}
+	}
+}
