@@ -106,7 +106,7 @@ func TestDebianRegistryAndForeignPlatform(t *testing.T) {
 	get(t, fmt.Sprintf("http://127.0.0.1:%d/greet/e2e", port), "Hello, e2e!")
 
 	// What is missing stops the boot, and says so.
-	if r := run(t, "", nil, "podman", "run", "--rm", "--read-only", "--tmpfs", "/tmp", ref); r.code == 0 || !strings.Contains(r.stderr, "SECRET_KEY is required") {
+	if r := run(t, "", nil, "podman", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", ref); r.code == 0 || !strings.Contains(r.stderr, "SECRET_KEY is required") {
 		t.Errorf("without SECRET_KEY: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 
