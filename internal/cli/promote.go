@@ -32,7 +32,7 @@ type ledgerFlags struct {
 
 // targetFlags say what makes the environment run a digest.
 type targetFlags struct {
-	Target        string        `enum:"container,command,tag," default:"" help:"What makes the environment run the digest: container, command or tag."`
+	Target        string        `help:"What makes the environment run the digest: container, command or tag; its host or command may follow: \"container ssh://USER@HOST\", \"command ./deploy.sh\"." placeholder:"TARGET"`
 	Command       string        `help:"Target command: the program to run; it gets FAIRLEAD_IMAGE, FAIRLEAD_PREVIOUS, FAIRLEAD_SEQ, FAIRLEAD_PHASE and more in its environment." placeholder:"COMMAND"`
 	Observe       string        `help:"Target command: a program that prints the digest that runs." placeholder:"COMMAND"`
 	Host          string        `help:"Target container: the machine, ssh://USER@HOST; this one if not given." placeholder:"URL"`
@@ -145,6 +145,9 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 	r.Service, r.Run, r.Actor = l.service(ctx, s), l.run(s), l.actor(s)
 	d := promote.Deps{Ledger: git, Now: s.Now, Progress: func(step string) { s.logf("%s: %s …", r.Action, step) }}
 	if t != nil {
+		if err := t.split(); err != nil {
+			return nil, err
+		}
 		reg := s.registry(insecure)
 		if tags {
 			d.Registry = reg
@@ -221,6 +224,29 @@ func (l ledgerFlags) open(ctx context.Context, s *session) (*ledger.Git, error) 
 		return nil, failure.New(failure.Usage, "--ledger REMOTE: a git URL or path", "no ledger is named, and this folder is in no repository with an origin")
 	}
 	return ledger.OpenGit(ctx, ledger.GitOptions{Remote: remote, Environ: os.Environ()})
+}
+
+// split takes "container ssh://USER@HOST" and "command ./deploy.sh" apart: one
+// string names a target where there is room for one only, as in an input of a
+// reusable workflow.
+func (t *targetFlags) split() error {
+	kind, rest, _ := strings.Cut(strings.TrimSpace(t.Target), " ")
+	rest = strings.TrimSpace(rest)
+	t.Target = kind
+	field, flag := &t.Host, "--host"
+	switch {
+	case rest == "":
+		return nil
+	case kind == "command":
+		field, flag = &t.Command, "--command"
+	case kind != "container":
+		return failure.New(failure.Usage, "", "target %q takes nothing after its name, not %q", kind, rest)
+	}
+	if *field != "" && *field != rest {
+		return failure.New(failure.Usage, "leave one of them out", "target says %q, and %s says %q", rest, flag, *field)
+	}
+	*field = rest
+	return nil
 }
 
 // make builds the target that the flags describe.

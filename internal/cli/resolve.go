@@ -27,7 +27,7 @@ var _ kong.Resolver = (*resolver)(nil)
 func (r *resolver) Validate(*kong.Application) error { return nil }
 
 // reserved names no input: they are kong's own, or make no sense in a file.
-var reserved = []string{"help", "version"}
+var reserved = []string{"help", "version", "settings"}
 
 // Resolve implements kong.Resolver.
 func (r *resolver) Resolve(kctx *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
@@ -95,7 +95,7 @@ func (r *resolver) value(kctx *kong.Context, v *kong.Value) (any, string, error)
 			return nil, "", err
 		}
 	}
-	set, ok := r.file.Tools[tool][v.Name]
+	set, ok := r.setting(kctx, tool, v.Name)
 	if !ok {
 		return nil, "", nil
 	}
@@ -105,6 +105,35 @@ func (r *resolver) value(kctx *kong.Context, v *kong.Value) (any, string, error)
 		return nil, "", failure.New(failure.Usage, "", "%s: %w", from, err)
 	}
 	return val, from, nil
+}
+
+// aboutEnvironments are the commands that a table of an environment is for.
+var aboutEnvironments = []string{"promote", "rollback", "hold", "unhold"}
+
+// setting looks a key up in the settings file: for a command about an
+// environment first in that environment's table, then in the tool's.
+func (r *resolver) setting(kctx *kong.Context, tool, key string) (config.Value, bool) {
+	if slices.Contains(aboutEnvironments, tool) {
+		if v, ok := r.file.Tools[config.Environments+"."+r.environment(kctx)][key]; ok {
+			return v, true
+		}
+		if v, ok := r.file.Tools["promote"][key]; ok && tool != "promote" {
+			return v, true // the target of a rollback is the promotion's
+		}
+	}
+	v, ok := r.file.Tools[tool][key]
+	return v, ok
+}
+
+// environment is the environment that the command is about, as far as flags and
+// action inputs say so.
+func (r *resolver) environment(kctx *kong.Context) string {
+	for _, p := range kctx.Path {
+		if p.Flag != nil && (p.Flag.Name == "to" || p.Flag.Name == "env") {
+			return fmt.Sprint(kctx.FlagValue(p.Flag))
+		}
+	}
+	return firstOf(strings.TrimSpace(r.getenv("INPUT_TO")), strings.TrimSpace(r.getenv("INPUT_ENV")))
 }
 
 // list splits an action's multi-line or comma-separated input.
@@ -199,7 +228,11 @@ func assign(target reflect.Value, val any) error {
 // load reads the settings of the folder that the command works on, and refuses
 // keys that no command knows.
 func (r *resolver) load(kctx *kong.Context, tool string) error {
-	f, err := config.Find(r.folder(kctx))
+	dir := r.folder(kctx)
+	if !isDir(dir) {
+		return failure.New(failure.Usage, "", "--settings %s: not a folder", dir)
+	}
+	f, err := config.Find(dir)
 	if err != nil {
 		return err
 	}
@@ -214,6 +247,9 @@ func (r *resolver) load(kctx *kong.Context, tool string) error {
 	sort.Strings(tools)
 	for _, t := range tools {
 		allowed, ok := known[t]
+		if strings.HasPrefix(t, config.Environments+".") {
+			allowed, ok = known["promote"], true
+		}
 		if !ok {
 			return failure.New(failure.Usage, "known: "+strings.Join(names(known), ", "), "%s:%d: unknown section %q", f.Path, f.Lines[t], t)
 		}
@@ -240,6 +276,14 @@ func (r *resolver) folder(kctx *kong.Context) string {
 			}
 		}
 		return ""
+	}
+	for _, p := range kctx.Path {
+		if p.Flag != nil && p.Flag.Name == "settings" {
+			return fmt.Sprint(kctx.FlagValue(p.Flag))
+		}
+	}
+	if dir := strings.TrimSpace(r.getenv("INPUT_SETTINGS")); dir != "" {
+		return dir
 	}
 	for _, p := range kctx.Path {
 		if p.Positional == nil || (p.Positional.Name != "context" && p.Positional.Name != "path") {

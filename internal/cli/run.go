@@ -32,8 +32,9 @@ type Env struct {
 
 // root is the whole grammar. The order is the order of the chain.
 type root struct {
-	Format  string           `enum:"auto,text,json,github,sarif" default:"auto" help:"What to print: text for people, json as one document on stdout, github with annotations and a job summary, sarif for code scanning (pin-check). auto is github inside Actions, else text." placeholder:"FORMAT"`
-	Version kong.VersionFlag `help:"Print the version."`
+	Format   string           `enum:"auto,text,json,github,sarif" default:"auto" help:"What to print: text for people, json as one document on stdout, github with annotations and a job summary, sarif for code scanning (pin-check). auto is github inside Actions, else text." placeholder:"FORMAT"`
+	Settings string           `help:"Folder whose pyproject.toml or fairlead.toml holds the settings; the one that the command works on if not given." placeholder:"FOLDER"`
+	Version  kong.VersionFlag `help:"Print the version."`
 
 	PinCheck   pinCheckCmd   `cmd:"" help:"Say whether every input of the build is pinned."`
 	BuildImage buildImageCmd `cmd:"" help:"Turn a locked project into a reproducible OCI image."`

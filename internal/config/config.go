@@ -143,14 +143,35 @@ func Parse(name string, data []byte, inProject bool) (*File, error) {
 			return nil, failure.New(failure.Usage, "settings belong to a tool: ["+strings.Join(append(prefix, "pin-check"), ".")+"]",
 				"%s:%d: %q is not a table", name, at.Line, tool)
 		}
-		keys := map[string]Value{}
-		for k, v := range table {
-			p := where[key(append(slices.Clone(prefix), tool, k))]
-			keys[k] = Value{Any: v, Line: p.Line, Column: p.Column}
+		if tool != Environments {
+			f.add(tool, table, append(slices.Clone(prefix), tool), where)
+			continue
 		}
-		f.Tools[tool], f.Lines[tool] = keys, at.Line
+		for env, v := range table {
+			path := append(slices.Clone(prefix), tool, env)
+			sub, ok := v.(map[string]any)
+			if !ok {
+				return nil, failure.New(failure.Usage, "settings belong to an environment: ["+strings.Join(append(prefix, Environments, "production"), ".")+"]",
+					"%s:%d: %q is not a table", name, where[key(path)].Line, env)
+			}
+			f.add(Environments+"."+env, sub, path, where)
+		}
 	}
 	return f, nil
+}
+
+// Environments is the table whose tables are settings of one environment each:
+// [tool.fairlead.environments.production]. They stand in File.Tools as
+// "environments.production".
+const Environments = "environments"
+
+func (f *File) add(tool string, table map[string]any, path []string, where map[string]unstable.Position) {
+	keys := map[string]Value{}
+	for k, v := range table {
+		p := where[key(append(slices.Clone(path), k))]
+		keys[k] = Value{Any: v, Line: p.Line, Column: p.Column}
+	}
+	f.Tools[tool], f.Lines[tool] = keys, where[key(path)].Line
 }
 
 func syntaxError(name string, err error) error {

@@ -31,6 +31,22 @@ func TestParseKeepsLines(t *testing.T) {
 	}
 }
 
+func TestEnvironments(t *testing.T) {
+	f, err := Parse("fairlead.toml", []byte("[environments.production]\ntarget = \"tag\"\n\n[environments]\nstaging = { publish = \"8080\" }\n"), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := f.Tools["environments.production"]["target"]; v.Any != "tag" || v.Line != 2 {
+		t.Errorf("production: %+v", v)
+	}
+	if v := f.Tools["environments.staging"]["publish"]; v.Any != "8080" || v.Line != 5 || f.Lines["environments.staging"] != 5 {
+		t.Errorf("staging: %+v, table at %d", v, f.Lines["environments.staging"])
+	}
+	if _, err := Parse("fairlead.toml", []byte("[environments]\nproduction = 3\n"), false); err == nil || !strings.Contains(err.Error(), "fairlead.toml:2: \"production\" is not a table") {
+		t.Errorf("not a table: %v", err)
+	}
+}
+
 func TestParseErrors(t *testing.T) {
 	for _, c := range []struct{ name, src, want string }{
 		{"syntax", "[tool.fairlead.pin-check]\nx = = 1\n", "pyproject.toml:2:"},
