@@ -34,7 +34,8 @@ type buildImageCmd struct {
 	Push          bool     `help:"Publish the image (after its tests passed)."`
 	ForceHostPush bool     `help:"Publish an image on base host beyond this machine."`
 	Output        []string `help:"Write the image: oci:FOLDER, tar:FILE, docker or podman. Repeatable." sep:"none" placeholder:"WHERE"`
-	Insecure      []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
+	registryFlags
+	Insecure []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
 
 	FindLinks     []string `help:"Folder with wheels. Repeatable." sep:"none" placeholder:"FOLDER"`
 	IndexURL      string   `name:"index-url" help:"Package index; pip's or uv's configured one if not given." placeholder:"URL"`
@@ -69,7 +70,11 @@ func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg := s.registry(c.Insecure)
+	keychain, err := c.keychain(s, c.Image)
+	if err != nil {
+		return nil, err
+	}
+	reg := s.registry(c.Insecure, keychain)
 	eng := &engines{s: s, want: c.Engine, reg: reg}
 	defer func() { _ = eng.close() }()
 	deps := image.Deps{Registry: reg, Engine: eng.get, Now: s.Now, Getenv: s.Getenv, TestOutput: s.Stderr,

@@ -35,7 +35,7 @@ func (c *demoCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	reg := s.registry(nil)
+	reg := s.registry(nil, nil)
 	eng := &engines{s: s, want: c.Engine, ports: true, reg: reg}
 	defer func() { _ = eng.close() }()
 	busy := &spinner{s: s}

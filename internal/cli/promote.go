@@ -55,16 +55,17 @@ type promoteCmd struct {
 	From  string `help:"Environment that must run this digest already." placeholder:"ENV"`
 	ledgerFlags
 	targetFlags
-	Canary     bool     `help:"Start the release beside the running one and stop there; promote again to finish, --abort to take it back."`
-	Abort      bool     `help:"Take a canary, or a promotion that got stuck, back."`
-	Bad        bool     `help:"With --abort: the release is bad and is not promoted here again."`
-	AllowHeld  bool     `help:"Promote although the environment is held."`
-	AllowOlder bool     `help:"Promote a digest that ran here before and was replaced."`
-	Reason     string   `help:"For the ledger." placeholder:"TEXT"`
-	Commit     string   `help:"Source revision, for the ledger; GITHUB_SHA if not given." placeholder:"SHA"`
-	Insecure   []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
-	NoTags     bool     `help:"Do not move registry tags."`
-	DryRun     bool     `help:"Read the gates and say what would be done."`
+	Canary     bool   `help:"Start the release beside the running one and stop there; promote again to finish, --abort to take it back."`
+	Abort      bool   `help:"Take a canary, or a promotion that got stuck, back."`
+	Bad        bool   `help:"With --abort: the release is bad and is not promoted here again."`
+	AllowHeld  bool   `help:"Promote although the environment is held."`
+	AllowOlder bool   `help:"Promote a digest that ran here before and was replaced."`
+	Reason     string `help:"For the ledger." placeholder:"TEXT"`
+	Commit     string `help:"Source revision, for the ledger; GITHUB_SHA if not given." placeholder:"SHA"`
+	registryFlags
+	Insecure []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
+	NoTags   bool     `help:"Do not move registry tags."`
+	DryRun   bool     `help:"Read the gates and say what would be done."`
 }
 
 var _ command = (*promoteCmd)(nil)
@@ -91,7 +92,7 @@ func (c *promoteCmd) run(ctx context.Context, s *session) (*outcome, error) {
 			return nil, err
 		}
 	}
-	return operate(ctx, s, r, c.ledgerFlags, &c.targetFlags, c.Insecure, !c.NoTags)
+	return operate(ctx, s, r, c.ledgerFlags, &c.targetFlags, &c.registryFlags, c.Insecure, !c.NoTags)
 }
 
 // rollbackCmd is the definition of rollback.
@@ -99,7 +100,8 @@ type rollbackCmd struct {
 	Env string `help:"Environment to take back." placeholder:"ENV"`
 	ledgerFlags
 	targetFlags
-	Reason   string   `help:"For the ledger and for those whose change is taken back." placeholder:"TEXT"`
+	Reason string `help:"For the ledger and for those whose change is taken back." placeholder:"TEXT"`
+	registryFlags
 	Insecure []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
 	NoTags   bool     `help:"Do not move registry tags."`
 	DryRun   bool     `help:"Say what would be done."`
@@ -107,7 +109,7 @@ type rollbackCmd struct {
 
 func (c *rollbackCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	r := promote.Request{Action: promote.ActionRollback, Environment: c.Env, Reason: c.Reason, DryRun: c.DryRun}
-	return operate(ctx, s, r, c.ledgerFlags, &c.targetFlags, c.Insecure, !c.NoTags)
+	return operate(ctx, s, r, c.ledgerFlags, &c.targetFlags, &c.registryFlags, c.Insecure, !c.NoTags)
 }
 
 // holdCmd is the definition of hold.
@@ -118,7 +120,7 @@ type holdCmd struct {
 }
 
 func (c *holdCmd) run(ctx context.Context, s *session) (*outcome, error) {
-	return operate(ctx, s, promote.Request{Action: promote.ActionHold, Environment: c.Env, Reason: c.Reason}, c.ledgerFlags, nil, nil, false)
+	return operate(ctx, s, promote.Request{Action: promote.ActionHold, Environment: c.Env, Reason: c.Reason}, c.ledgerFlags, nil, nil, nil, false)
 }
 
 // unholdCmd is the definition of unhold.
@@ -129,11 +131,11 @@ type unholdCmd struct {
 }
 
 func (c *unholdCmd) run(ctx context.Context, s *session) (*outcome, error) {
-	return operate(ctx, s, promote.Request{Action: promote.ActionUnhold, Environment: c.Env, Reason: c.Reason}, c.ledgerFlags, nil, nil, false)
+	return operate(ctx, s, promote.Request{Action: promote.ActionUnhold, Environment: c.Env, Reason: c.Reason}, c.ledgerFlags, nil, nil, nil, false)
 }
 
 // operate runs a request of any of the commands above.
-func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, t *targetFlags, insecure []string, tags bool) (*outcome, error) {
+func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, t *targetFlags, auth *registryFlags, insecure []string, tags bool) (*outcome, error) {
 	if r.Environment == "" {
 		return nil, failure.New(failure.Usage, "--env ENVIRONMENT", "no environment is named")
 	}
@@ -148,7 +150,11 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 		if err := t.split(); err != nil {
 			return nil, err
 		}
-		reg := s.registry(insecure)
+		keychain, err := auth.keychain(s, r.Image)
+		if err != nil {
+			return nil, err
+		}
+		reg := s.registry(insecure, keychain)
 		if tags {
 			d.Registry = reg
 		}
@@ -220,10 +226,14 @@ func origin(ctx context.Context) string {
 
 func (l ledgerFlags) open(ctx context.Context, s *session) (*ledger.Git, error) {
 	remote := firstOf(l.Ledger, origin(ctx))
+	if repo := s.Getenv("GITHUB_REPOSITORY"); remote == "" && repo != "" {
+		// A job without a checkout: the ledger is the repository's own.
+		remote = strings.TrimSuffix(firstOf(s.Getenv("GITHUB_SERVER_URL"), "https://github.com"), "/") + "/" + repo
+	}
 	if remote == "" {
 		return nil, failure.New(failure.Usage, "--ledger REMOTE: a git URL or path", "no ledger is named, and this folder is in no repository with an origin")
 	}
-	return ledger.OpenGit(ctx, ledger.GitOptions{Remote: remote, Environ: os.Environ()})
+	return ledger.OpenGit(ctx, ledger.GitOptions{Remote: remote, Environ: s.gitEnviron(os.Environ(), remote)})
 }
 
 // split takes "container ssh://USER@HOST" and "command ./deploy.sh" apart: one

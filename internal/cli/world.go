@@ -8,17 +8,20 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/fairlead-ci/fairlead/internal/engine"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
+	"github.com/fairlead-ci/fairlead/internal/version"
 )
 
-// registry is the client of all registries, with the user's own credentials.
-func (s *session) registry(insecure []string) *oci.Client {
-	return oci.New(oci.Options{Insecure: insecure})
+// registry is the client of all registries; keychain is nil for the user's own
+// credentials.
+func (s *session) registry(insecure []string, keychain authn.Keychain) *oci.Client {
+	return oci.New(oci.Options{Insecure: insecure, Keychain: keychain, UserAgent: "fairlead/" + version.Version})
 }
 
 // indexConfig is what the user's pip or uv is configured for, with a command's
