@@ -177,13 +177,22 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 	if r.Image != "" {
 		ref = r.Image + "@" + r.Digest
 	}
-	o := &outcome{verdict: r.Verdict, document: r, text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
+	o := &outcome{verdict: r.Verdict, document: r, headline: buildHeadline(r), text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
 		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}}}
 	if r.Verdict != finding.Pass && r.Test != nil {
 		o.annotations = []gha.Annotation{{Level: gha.LevelError, Title: "tests failed inside the image",
 			Message: fmt.Sprintf("%s ended with exit code %d; nothing was published", strings.Join(r.Test.Command, " "), r.Test.ExitCode)}}
 	}
 	return o
+}
+
+// buildHeadline is what is built, or would be, in a line.
+func buildHeadline(r *image.Result) string {
+	var each []string
+	for _, p := range r.Platforms {
+		each = append(each, fmt.Sprintf("%s with %d wheels", p.Platform, len(p.Wheels)))
+	}
+	return strings.Join(each, ", ") + " on " + r.Base.Name
 }
 
 // buildText is the answer for people.

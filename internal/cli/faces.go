@@ -43,9 +43,12 @@ func faces() []face {
 		{"seq", "Number of the ledger entry."}, {"run", "The run that the entry belongs to."}, {"first", "true when nothing ran there before."},
 		{"url", "Address of the running release, where the target knows it."}, {"baseline-url", "With canary: address of the running release."},
 		{"canary-url", "With canary: address of the canary."}}
+	counts := []output{verdict, {"errors", "Number of errors."}, {"warnings", "Number of warnings."}}
 	return []face{
+		{"check", "Is this change deployable? Its inputs are pinned, and an image can be built of it; one status for pull requests.", "check-circle", "blue",
+			[]output{{"verdict", "pass, fail or inconclusive."}, counts[1], counts[2]}, []permission{read, checks}},
 		{"pin-check", "Say whether every input of the build is pinned: Python requirements and locks, base images, actions.", "anchor", "blue",
-			[]output{verdict, {"errors", "Number of errors."}, {"warnings", "Number of warnings."}}, []permission{read, checks}},
+			counts, []permission{read, checks}},
 		{"build-image", "Turn a locked Python project into a reproducible OCI image, test inside it, publish what passed.", "package", "blue",
 			[]output{verdict, {"image", "The repository."}, {"digest", "The image's digest, sha256:…"}, {"ref", "repository@digest, as promote takes it."}, {"tags", "The tags that were set, one per line."}},
 			[]permission{read, packages}},

@@ -112,9 +112,13 @@ func TestOutputsAreDeclared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	checked, err := (&checkCmd{Path: t.TempDir(), FailOn: "error"}).run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
 	promoted := promoteOutcome(&promote.Report{})
 	for tool, o := range map[string]*outcome{
-		"pin-check": pins, "build-image": (&buildImageCmd{}).outcome(&image.Result{}), "canary-gate": canaryOutcome(canary.Report{}),
+		"check": checked, "pin-check": pins, "build-image": (&buildImageCmd{}).outcome(&image.Result{}), "canary-gate": canaryOutcome(canary.Report{}),
 		"promote": promoted, "rollback": promoted, "hold": promoted, "unhold": promoted,
 	} {
 		f, ok := faceOf(tool)

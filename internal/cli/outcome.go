@@ -15,6 +15,8 @@ import (
 // outcome is a command's answer in every form it can be printed.
 type outcome struct {
 	verdict finding.Verdict
+	// headline is the answer in one line, for a list of several answers.
+	headline string
 	// document is the one JSON document of --format json.
 	document any
 	// text prints the answer for people.

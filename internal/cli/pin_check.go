@@ -50,7 +50,7 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return data
 	}
 	o := &outcome{
-		verdict: rep.Verdict, document: rep,
+		verdict: rep.Verdict, document: rep, headline: finding.Totals(rep.Findings, rep.Scope()),
 		summary: finding.Summary("pin-check", rep.Verdict, rep.Findings, rep.Scope(), rulePages),
 		text: func(w io.Writer) error {
 			if c.List {

@@ -122,6 +122,14 @@ func (r *resolver) setting(kctx *kong.Context, tool, key string) (config.Value, 
 		}
 	}
 	v, ok := r.file.Tools[tool][key]
+	if tool == "check" && !ok {
+		// It asks the tools as they are set up.
+		for _, asked := range []string{"pin-check", "build-image"} {
+			if v, ok := r.file.Tools[asked][key]; ok {
+				return v, true
+			}
+		}
+	}
 	return v, ok
 }
 

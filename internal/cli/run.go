@@ -36,6 +36,7 @@ type root struct {
 	Settings string           `help:"Folder whose pyproject.toml or fairlead.toml holds the settings; the one that the command works on if not given." placeholder:"FOLDER"`
 	Version  kong.VersionFlag `help:"Print the version."`
 
+	Check      checkCmd      `cmd:"" help:"Say whether a change is deployable: are its inputs pinned, can it be built?"`
 	PinCheck   pinCheckCmd   `cmd:"" help:"Say whether every input of the build is pinned."`
 	BuildImage buildImageCmd `cmd:"" help:"Turn a locked project into a reproducible OCI image."`
 	Promote    promoteCmd    `cmd:"" help:"Move one digest into an environment."`
@@ -117,7 +118,7 @@ func Run(ctx context.Context, env Env) int {
 	return int(s.finish(tool, out, err))
 }
 
-func hasSARIF(tool string) bool { return tool == "pin-check" }
+func hasSARIF(tool string) bool { return tool == "pin-check" || tool == "check" }
 
 func resolveFormat(f string, getenv func(string) string) string {
 	switch {
