@@ -26,6 +26,7 @@ type buildImageCmd struct {
 
 	Base              string   `help:"Base image: REPOSITORY@sha256:…, oci:FOLDER, or host (this machine's own Python, for demos and tests)." placeholder:"REF"`
 	RequireBaseDigest bool     `help:"Refuse a base that is named by a tag."`
+	Python            string   `help:"Python version that the base must have, such as 3.13." placeholder:"VERSION"`
 	Lock              string   `help:"Hashed requirements file, relative to the context." default:"requirements.txt" placeholder:"FILE"`
 	Platforms         []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given, for base host this machine's." placeholder:"LIST"`
 
@@ -57,6 +58,9 @@ type buildImageCmd struct {
 	TestEnv          []string      `help:"Names of environment variables that the tests may see." placeholder:"NAMES"`
 	TestInclude      []string      `help:"Test files and folders (tests, test, conftest.py, pytest.ini if not given)." placeholder:"PATHS"`
 	TestNetwork      string        `enum:"none,host" default:"none" help:"What the tests can reach."`
+	TestShard        string        `help:"Which part of the tests runs here: I/N. The command gets FAIRLEAD_SHARD and FAIRLEAD_SHARDS, and picks its own." placeholder:"I/N"`
+	NoTest           bool          `help:"Do not test, whatever the settings say: another job did, of the digest expected."`
+	ExpectDigest     string        `help:"The digest that must come out; anything else is an error, and nothing is published." placeholder:"DIGEST"`
 	TestTimeout      time.Duration `default:"30m" help:"When a test run is given up."`
 	Engine           string        `enum:"auto,podman,docker,none" default:"auto" help:"What runs the tests; none is the kernel's name spaces."`
 
@@ -110,7 +114,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 	}
 	r := image.Request{
 		Context: dir, Lock: c.Lock, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
-		Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
+		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
 		Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
 	}
 	if r.Revision == "" {
@@ -146,13 +150,18 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 	if r.Entrypoint, err = words("entrypoint", c.Entrypoint); err != nil {
 		return r, err
 	}
-	if c.Test != "" {
+	if c.Test != "" && !c.NoTest {
 		t := &image.Test{Requirements: c.TestRequirements, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
 		if c.TestNetwork == "host" {
 			t.Network = engine.NetworkHost
 		}
 		if t.Command, err = words("test", c.Test); err != nil {
 			return r, err
+		}
+		if c.TestShard != "" {
+			if n, err := fmt.Sscanf(c.TestShard, "%d/%d", &t.Shard, &t.Shards); n != 2 || err != nil || t.Shard < 1 || t.Shard > t.Shards || fmt.Sprintf("%d/%d", t.Shard, t.Shards) != c.TestShard {
+				return r, failure.New(failure.Usage, "1/3 is the first of three", "test-shard %q is not I/N", c.TestShard)
+			}
 		}
 		r.Test = t
 	}

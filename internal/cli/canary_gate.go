@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
+	"github.com/fairlead-ci/fairlead/internal/tunnel"
 )
 
 // canaryGateCmd is the definition of canary-gate.
@@ -25,6 +27,9 @@ type canaryGateCmd struct {
 	Probe     bool     `help:"Send requests to both and count their failures, instead of reading metrics."`
 	ProbePath []string `help:"With --probe: path to request; / if not given. Repeatable." sep:"none" placeholder:"PATH"`
 	ProbeRate float64  `default:"10" help:"With --probe: requests per second to each side."`
+
+	Host string `help:"Reach both from this host, ssh://USER@HOST: for a release that listens on its host's loopback." placeholder:"URL"`
+	sshFlags
 
 	RequestsMetric string        `help:"Counter of requests, such as http_requests_total{handler!=\"/admin\"}; found by its name if not given." placeholder:"SELECTOR"`
 	BadLabels      string        `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
@@ -69,7 +74,7 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if c.Preview {
 		return c.preview(plan)
 	}
-	src, closeSource, err := c.source()
+	src, closeSource, err := c.source(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -102,21 +107,43 @@ func progress(s *session) func(canary.Tick) {
 	}
 }
 
-func (c *canaryGateCmd) source() (canary.Source, func(), error) {
+func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, func(), error) {
 	if len(c.Baseline) == 0 || len(c.Canary) == 0 {
 		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs", "the gate compares two releases, and both need an address")
+	}
+	if c.Host == "" {
+		return c.direct(nil)
+	}
+	s.gha.Mask(c.SSHKey)
+	tun, err := tunnel.Open(ctx, tunnel.Options{URL: c.Host, Key: c.SSHKey, KnownHosts: c.SSHKnownHosts, Environ: os.Environ()})
+	if err != nil {
+		return nil, nil, err
+	}
+	src, end, err := c.direct(tun)
+	if err != nil {
+		_ = tun.Close()
+		return nil, nil, err
+	}
+	return src, func() { end(); _ = tun.Close() }, nil
+}
+
+// direct is the source that the flags describe, through a tunnel if there is one.
+func (c *canaryGateCmd) direct(tun *tunnel.Tunnel) (canary.Source, func(), error) {
+	var via http.RoundTripper
+	if tun != nil {
+		via = &http.Transport{DialContext: tun.DialContext, MaxIdleConnsPerHost: 32, MaxResponseHeaderBytes: 64 << 10}
 	}
 	if c.Probe {
 		if len(c.Baseline) > 1 || len(c.Canary) > 1 {
 			return nil, nil, failure.New(failure.Usage, "put a load balancer's address in, or leave --probe out", "--probe takes one address a side")
 		}
-		p, err := probe.New(probe.Config{Baseline: c.Baseline[0], Canary: c.Canary[0], Paths: c.ProbePath, Rate: c.ProbeRate})
+		p, err := probe.New(probe.Config{Baseline: c.Baseline[0], Canary: c.Canary[0], Paths: c.ProbePath, Rate: c.ProbeRate, Transport: via})
 		if err != nil {
 			return nil, nil, err
 		}
 		return p, p.Close, nil
 	}
-	cfg := scrape.Config{Baseline: c.Baseline, Canary: c.Canary}
+	cfg := scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Transport: via}
 	if c.RequestsMetric != "" || c.BadLabels != "" {
 		counter := scrape.Counter{Metric: canary.Errors}
 		var err error

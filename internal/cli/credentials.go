@@ -77,6 +77,12 @@ func (k hostKeychain) Resolve(r authn.Resource) (authn.Authenticator, error) {
 	return authn.FromConfig(k.auth), nil
 }
 
+// sshFlags say how to get to a host over ssh.
+type sshFlags struct {
+	SSHKey        string `name:"ssh-key" help:"Private key for an ssh host, as text; the user's own keys and agent if not given. Give it as an action input, or in INPUT_SSH-KEY." placeholder:"KEY"`
+	SSHKnownHosts string `name:"ssh-known-hosts" help:"Keys of ssh hosts, lines as ssh-keyscan prints them; the user's known_hosts if not given." placeholder:"LINES"`
+}
+
 // githubToken is the token for GitHub's API and git, masked: the action's input,
 // else the environment's.
 func (s *session) githubToken() string {

@@ -40,7 +40,7 @@ func faces() []face {
 	checks := permission{"checks", "write", "to write a check run with all findings (left out, there are annotations and the summary)"}
 	promoted := []output{verdict,
 		{"digest", "The digest that the environment is about."}, {"previous", "The digest that ran before; empty for a first release."},
-		{"seq", "Number of the ledger entry."}, {"run", "The run that the entry belongs to."}, {"first", "true when nothing ran there before."},
+		{"seq", "Number of the ledger entry."}, {"run", "The run that the entry belongs to."}, {"host", "The ssh host of the target; empty for this machine."}, {"first", "true when nothing ran there before."},
 		{"url", "Address of the running release, where the target knows it."}, {"baseline-url", "With canary: address of the running release."},
 		{"canary-url", "With canary: address of the canary."}}
 	counts := []output{verdict, {"errors", "Number of errors."}, {"warnings", "Number of warnings."}}

@@ -116,7 +116,7 @@ func TestOutputsAreDeclared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	promoted := promoteOutcome(&promote.Report{})
+	promoted := promoteOutcome(&promote.Report{}, "")
 	for tool, o := range map[string]*outcome{
 		"check": checked, "pin-check": pins, "build-image": (&buildImageCmd{}).outcome(&image.Result{}), "canary-gate": canaryOutcome(canary.Report{}),
 		"promote": promoted, "rollback": promoted, "hold": promoted, "unhold": promoted,

@@ -32,10 +32,11 @@ type ledgerFlags struct {
 
 // targetFlags say what makes the environment run a digest.
 type targetFlags struct {
-	Target        string        `help:"What makes the environment run the digest: container, command or tag; its host or command may follow: \"container ssh://USER@HOST\", \"command ./deploy.sh\"." placeholder:"TARGET"`
-	Command       string        `help:"Target command: the program to run; it gets FAIRLEAD_IMAGE, FAIRLEAD_PREVIOUS, FAIRLEAD_SEQ, FAIRLEAD_PHASE and more in its environment." placeholder:"COMMAND"`
-	Observe       string        `help:"Target command: a program that prints the digest that runs." placeholder:"COMMAND"`
-	Host          string        `help:"Target container: the machine, ssh://USER@HOST; this one if not given." placeholder:"URL"`
+	Target  string `help:"What makes the environment run the digest: container, command or tag; its host or command may follow: \"container ssh://USER@HOST\", \"command ./deploy.sh\"." placeholder:"TARGET"`
+	Command string `help:"Target command: the program to run; it gets FAIRLEAD_IMAGE, FAIRLEAD_PREVIOUS, FAIRLEAD_SEQ, FAIRLEAD_PHASE and more in its environment." placeholder:"COMMAND"`
+	Observe string `help:"Target command: a program that prints the digest that runs." placeholder:"COMMAND"`
+	Host    string `help:"Target container: the machine, ssh://USER@HOST[:PORT][/SOCKET]; this one if not given." placeholder:"URL"`
+	sshFlags
 	Engine        string        `enum:"auto,podman,docker" default:"auto" help:"Target container: the engine."`
 	Port          int           `default:"8000" help:"Target container: the port that the application listens on."`
 	Publish       string        `help:"Target container: stable address that the running release gets, such as 127.0.0.1:8080." placeholder:"IP:PORT"`
@@ -59,7 +60,8 @@ type promoteCmd struct {
 	Abort      bool   `help:"Take a canary, or a promotion that got stuck, back."`
 	Bad        bool   `help:"With --abort: the release is bad and is not promoted here again."`
 	AllowHeld  bool   `help:"Promote although the environment is held."`
-	AllowOlder bool   `help:"Promote a digest that ran here before and was replaced."`
+	Order      int    `help:"Place of this build among its pipeline's, such as the run number: it does not replace a newer one." placeholder:"N"`
+	AllowOlder bool   `help:"Promote a digest that ran here before and was replaced, or an older build."`
 	Reason     string `help:"For the ledger." placeholder:"TEXT"`
 	Commit     string `help:"Source revision, for the ledger; GITHUB_SHA if not given." placeholder:"SHA"`
 	registryFlags
@@ -71,7 +73,7 @@ type promoteCmd struct {
 var _ command = (*promoteCmd)(nil)
 
 func (c *promoteCmd) run(ctx context.Context, s *session) (*outcome, error) {
-	r := promote.Request{Action: promote.ActionPromote, Environment: c.To, From: c.From, Reason: c.Reason, AllowHeld: c.AllowHeld, AllowOlder: c.AllowOlder, DryRun: c.DryRun, Bad: c.Bad, Commit: c.Commit}
+	r := promote.Request{Action: promote.ActionPromote, Environment: c.To, From: c.From, Reason: c.Reason, AllowHeld: c.AllowHeld, AllowOlder: c.AllowOlder, Order: c.Order, DryRun: c.DryRun, Bad: c.Bad, Commit: c.Commit}
 	switch {
 	case c.Canary && c.Abort:
 		return nil, failure.New(failure.Usage, "", "--canary and --abort exclude each other")
@@ -150,6 +152,7 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 		if err := t.split(); err != nil {
 			return nil, err
 		}
+		s.gha.Mask(t.SSHKey)
 		keychain, err := auth.keychain(s, r.Image)
 		if err != nil {
 			return nil, err
@@ -158,7 +161,7 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 		if tags {
 			d.Registry = reg
 		}
-		eng := &engines{s: s, want: t.Engine, host: t.Host, ports: true, reg: reg}
+		eng := &engines{s: s, want: t.Engine, host: t.Host, ssh: t.sshFlags, ports: true, reg: reg}
 		defer func() { _ = eng.close() }()
 		if d.Target, err = t.make(ctx, s, eng); err != nil {
 			return nil, err
@@ -168,13 +171,17 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 	if rep == nil {
 		return nil, err
 	}
-	return promoteOutcome(rep), err
+	host := ""
+	if t != nil {
+		host = t.Host
+	}
+	return promoteOutcome(rep, host), err
 }
 
-func promoteOutcome(rep *promote.Report) *outcome {
+func promoteOutcome(rep *promote.Report, host string) *outcome {
 	o := &outcome{verdict: rep.Verdict, document: rep, text: rep.Text, summary: rep.Summary(), outputs: []pair{
 		{"verdict", string(rep.Verdict)}, {"digest", rep.Digest}, {"previous", rep.Previous}, {"seq", strconv.Itoa(rep.Seq)}, {"run", rep.Run},
-		{"first", strconv.FormatBool(rep.First)}, {"url", rep.URLs.Stable}, {"baseline-url", rep.URLs.Baseline}, {"canary-url", rep.URLs.Canary},
+		{"host", host}, {"first", strconv.FormatBool(rep.First)}, {"url", rep.URLs.Stable}, {"baseline-url", rep.URLs.Baseline}, {"canary-url", rep.URLs.Canary},
 	}}
 	if rep.Refused != "" {
 		o.annotations = []gha.Annotation{{Level: gha.LevelError, Title: fmt.Sprintf("%s %s refused", rep.Action, rep.Environment), Message: finding.Printable(rep.Refused + "\n" + rep.Hint)}}

@@ -66,6 +66,7 @@ type engines struct {
 	s     *session
 	want  string // auto, podman, docker or none
 	host  string
+	ssh   sshFlags
 	ports bool // containers must be reachable from this machine
 	reg   *oci.Client
 	dir   string
@@ -88,7 +89,7 @@ func (e *engines) get(ctx context.Context, name string) (engine.Engine, error) {
 		e.dir = dir
 	}
 	found, err := engine.Detect(ctx, engine.Wanted{
-		Engine: name, Host: e.host, Ports: e.ports, Environ: os.Environ(), Dir: filepath.Join(e.dir, "containers"),
+		Engine: name, Host: e.host, SSHKey: e.ssh.SSHKey, KnownHosts: e.ssh.SSHKnownHosts, Ports: e.ports, Environ: os.Environ(), Dir: filepath.Join(e.dir, "containers"),
 		Pull: func(ctx context.Context, ref string) (v1.Image, error) { return e.reg.Image(ctx, ref, "") },
 	})
 	if err == nil && e.found == nil {

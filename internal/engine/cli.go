@@ -45,13 +45,14 @@ type CLI struct {
 var _ Engine = (*CLI)(nil)
 
 // NewCLI tries the client: it must answer for a working engine within some
-// seconds. host is "" for this machine or ssh://USER@HOST.
+// seconds. host is "" for this machine or unix://SOCKET
+// for an engine that listens there.
 func NewCLI(ctx context.Context, bin, host string, environ []string) (*CLI, error) {
 	base := filepath.Base(bin)
 	c := &CLI{bin: bin, podman: strings.HasPrefix(base, "podman"), environ: environ}
 	if host != "" {
-		if !strings.HasPrefix(host, "ssh://") || strings.ContainsAny(host, " \t\n") {
-			return nil, fmt.Errorf("host %q is not ssh://USER@HOST", host)
+		if !strings.HasPrefix(host, "unix://") {
+			return nil, fmt.Errorf("host %q is not unix://SOCKET", host)
 		}
 		c.host = []string{"-H", host}
 		if c.podman {

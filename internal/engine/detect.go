@@ -15,9 +15,11 @@ import (
 // Wanted says which engine to use.
 type Wanted struct {
 	// Engine is auto, podman, docker or none (name spaces).
-	Engine  string
-	Host    string // ssh://USER@HOST; "" for this machine
-	Environ []string
+	Engine string
+	Host   string // ssh://USER@HOST[:PORT][/SOCKET]; "" for this machine
+	// SSHKey and KnownHosts are for Host; "" for the user's own.
+	SSHKey, KnownHosts string
+	Environ            []string
 	// Ports asks for an engine that can publish ports on this machine.
 	Ports bool
 	// Dir and Pull are for the name spaces.
@@ -28,6 +30,9 @@ type Wanted struct {
 // Detect returns the first engine that works: podman, docker, the kernel. The
 // error names everything that was tried and why it did not do.
 func Detect(ctx context.Context, w Wanted) (Engine, error) {
+	if w.Host != "" {
+		return remote(ctx, w)
+	}
 	var tried []string
 	for _, bin := range []string{"podman", "docker"} {
 		if w.Engine != "auto" && w.Engine != bin {
@@ -38,8 +43,8 @@ func Detect(ctx context.Context, w Wanted) (Engine, error) {
 			tried = append(tried, bin+": not on PATH")
 			continue
 		}
-		c, err := NewCLI(ctx, path, w.Host, w.Environ)
-		if err == nil && w.Ports && bin == "podman" && w.Host == "" {
+		c, err := NewCLI(ctx, path, "", w.Environ)
+		if err == nil && w.Ports && bin == "podman" {
 			err = rootlessNetwork(os.Geteuid(), tunDevice)
 		}
 		if err == nil {
@@ -50,7 +55,7 @@ func Detect(ctx context.Context, w Wanted) (Engine, error) {
 		}
 		tried = append(tried, fmt.Sprintf("%s: %v", bin, err))
 	}
-	if (w.Engine == "auto" || w.Engine == "none") && w.Host == "" && w.Pull != nil {
+	if (w.Engine == "auto" || w.Engine == "none") && w.Pull != nil {
 		n, err := NewNamespaces(ctx, w.Dir, w.Pull)
 		if err == nil {
 			return n, nil

@@ -59,6 +59,9 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		if "linux/"+f.Target.Arch != baseOf(p) {
 			return nil, failure.New(failure.Usage, "name a base that is built for the platform", "base %q is for linux/%s, not %s", b.Base, f.Target.Arch, p)
 		}
+		if have := fmt.Sprintf("%d.%d", f.Target.Python[0], f.Target.Python[1]); b.Python != "" && b.Python != have && b.Python != f.Target.FullVersion {
+			return nil, failure.New(failure.Usage, "name a base of that version, or change python", "base %q has Python %s, not %s", b.Base, cmp.Or(f.Target.FullVersion, have), b.Python)
+		}
 		out.images[p], out.facts[p] = img, f
 		out.note(f.Notes)
 		if layout {

@@ -9,6 +9,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/oci"
@@ -47,6 +48,10 @@ func Build(ctx context.Context, r Request, d Deps) (*Result, error) {
 	what, err := b.combine(images)
 	if err != nil {
 		return nil, err
+	}
+	if b.ExpectDigest != "" && b.result.Digest != b.ExpectDigest {
+		return nil, failure.New(failure.Answer, "something that is not pinned has changed in between: a base named by a tag, say",
+			"assembled %s, expected %s; nothing was tested or published", b.result.Digest, b.ExpectDigest)
 	}
 	if b.Test != nil {
 		if err := b.test(ctx, images); err != nil {

@@ -31,6 +31,11 @@ type Request struct {
 	Base string
 	// RequireBaseDigest refuses a base that is named by a tag.
 	RequireBaseDigest bool
+	// Python is the version that the base must have, such as "3.13"; "" for any.
+	Python string
+	// ExpectDigest, when set, is what the result must be: a build whose tests ran
+	// elsewhere, or that another job announced.
+	ExpectDigest string
 	// HostPython is the interpreter that base host is made from; default "python3".
 	HostPython string
 	// Platforms are such as "linux/arm64"; default: this machine's for base
@@ -120,6 +125,9 @@ type Test struct {
 	// Include are the test files and folders, relative to Context; default
 	// tests, test, conftest.py, pytest.ini: those that exist.
 	Include []string
+	// Shard and Shards tell the command, in FAIRLEAD_SHARD and FAIRLEAD_SHARDS,
+	// which part of the tests is its own; 0: all.
+	Shard, Shards int
 	// Network is engine.NetworkNone unless the user asked for more.
 	Network engine.Network
 	// Timeout ends a test run that hangs; 0: 30 minutes.

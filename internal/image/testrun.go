@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -197,6 +198,9 @@ func (b *builder) testWheels(ctx context.Context, platform string) ([]built, err
 // variables that are set. Tokens of the platform are refused by name.
 func (b *builder) testEnvironment() (map[string]string, error) {
 	env := map[string]string{"HOME": "/tmp"}
+	if b.Test.Shards > 0 {
+		env["FAIRLEAD_SHARD"], env["FAIRLEAD_SHARDS"] = strconv.Itoa(b.Test.Shard), strconv.Itoa(b.Test.Shards)
+	}
 	for _, name := range b.Test.Env {
 		if credential.MatchString(name) {
 			return nil, failure.New(failure.Usage, "tests run code of the repository and of its dependencies; they get no credentials", "testing: variable %q is a credential of the workflow and is not passed on", name)

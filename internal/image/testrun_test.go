@@ -202,3 +202,30 @@ func TestTestsRefused(t *testing.T) {
 		})
 	}
 }
+
+// A shard is told which part is its own, assembles what was announced, and one
+// that does not is stopped before anything runs or is published.
+func TestShardsOfOneDigest(t *testing.T) {
+	_, r, d, rec, _ := tested(t)
+	r.Push, r.Tags = false, nil
+	r.Test.Shard, r.Test.Shards = 2, 3
+	whole := build(t, r, d)
+	if rec.spec.Env["FAIRLEAD_SHARD"] != "2" || rec.spec.Env["FAIRLEAD_SHARDS"] != "3" {
+		t.Errorf("environment of the tests: %v", rec.spec.Env)
+	}
+	untested := r
+	untested.Test, untested.ExpectDigest = nil, whole.Digest
+	if again := build(t, untested, d); again.Digest != whole.Digest {
+		t.Errorf("%s without tests, %s with", again.Digest, whole.Digest)
+	}
+	rec.spec = engine.Spec{}
+	r.ExpectDigest, r.Push = "sha256:"+strings.Repeat("0", 64), true
+	_, err := image.Build(t.Context(), r, d)
+	if failure.CodeOf(err) != failure.Answer || !strings.Contains(err.Error(), whole.Digest) || rec.spec.Image != "" {
+		t.Errorf("another digest than announced: %v, ran %q", err, rec.spec.Image)
+	}
+	r.ExpectDigest, r.Python = "", "3.9"
+	if _, err := image.Build(t.Context(), r, d); failure.CodeOf(err) != failure.Usage || !strings.Contains(err.Error(), "not 3.9") {
+		t.Errorf("another Python than the base's: %v", err)
+	}
+}

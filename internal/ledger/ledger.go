@@ -45,10 +45,13 @@ type Entry struct {
 	Environment string `json:"env"`
 	// Image and Digest are what this entry is about. In a failed entry they are
 	// what was tried; Running is what runs.
-	Image   string    `json:"image"`
-	Digest  string    `json:"digest"`
-	Commit  string    `json:"commit,omitempty"`
-	Source  string    `json:"source,omitempty"` // the environment it was promoted from
+	Image  string `json:"image"`
+	Digest string `json:"digest"`
+	Commit string `json:"commit,omitempty"`
+	Source string `json:"source,omitempty"` // the environment it was promoted from
+	// Order is the place of the release among its builds, as its pipeline counts
+	// them: an older build does not replace a newer one. 0: not told.
+	Order   int       `json:"order,omitempty"`
 	Claim   Claim     `json:"claim"`
 	Running Good      `json:"running"`                 // what runs after this entry; empty before the first release
 	Last    *Good     `json:"previous_good,omitempty"` // what a rollback returns to
@@ -65,6 +68,7 @@ type Good struct {
 	Image  string `json:"image,omitempty"`
 	Digest string `json:"digest,omitempty"`
 	Seq    int    `json:"seq,omitempty"`
+	Order  int    `json:"order,omitempty"` // see Entry.Order
 }
 
 // Claim says who holds an intent, and until when the claim counts.

@@ -73,7 +73,7 @@ func (r *run) rollback(ctx context.Context) error {
 	if to == nil {
 		return &refusal{"there is no good release before " + ledger.Short(r.head.Running.Digest) + " in " + r.Environment, "promote a good one instead"}
 	}
-	r.Image, r.Digest = to.Image, to.Digest
+	r.Image, r.Digest, r.Order = to.Image, to.Digest, to.Order
 	r.rep.Image, r.rep.Digest = r.Image, r.Digest
 	if err := r.gates(ctx); err != nil {
 		return err
@@ -93,7 +93,7 @@ func (r *run) rollback(ctx context.Context) error {
 // interrupted goes on to where it was going.
 func (r *run) good(ctx context.Context) (*ledger.Good, error) {
 	if r.head.Phase == ledger.Intent && r.head.Kind == ledger.Rollback {
-		return &ledger.Good{Image: r.head.Image, Digest: r.head.Digest}, nil
+		return &ledger.Good{Image: r.head.Image, Digest: r.head.Digest, Order: r.head.Order}, nil
 	}
 	log, err := r.Ledger.Log(ctx, r.Service, r.Environment, 0)
 	if err != nil {

@@ -76,6 +76,10 @@ func (r *run) order(ctx context.Context) error {
 	if r.Action == ActionRollback || !r.has || r.head.Running.Digest == r.Digest || r.AllowOlder {
 		return nil
 	}
+	if newer := r.head.Running.Order; r.Order > 0 && newer > r.Order {
+		r.gate("order", false, fmt.Sprintf("%s runs build %d, which is newer than this one, %d", r.Environment, newer, r.Order), "nothing needs to be done; to go back: rollback, or --allow-older")
+		return nil
+	}
 	log, err := r.Ledger.Log(ctx, r.Service, r.Environment, 0)
 	if err != nil {
 		return err
@@ -215,7 +219,7 @@ func (r *run) rollout(ctx context.Context, kind ledger.Kind) error {
 			last := r.head.Running
 			e.Last = &last
 		}
-		e.Running = ledger.Good{Image: r.Image, Digest: r.Digest, Seq: r.head.Seq}
+		e.Running = ledger.Good{Image: r.Image, Digest: r.Digest, Seq: r.head.Seq, Order: r.Order}
 		if kind == ledger.Rollback {
 			r.afterRollback(&e)
 		}

@@ -47,9 +47,11 @@ type Request struct {
 	Reason      string
 	Bad         bool // abort: the release was judged bad
 	AllowHeld   bool // a person promotes although the environment is held
-	AllowOlder  bool // a person promotes a digest that ran here before and was replaced
-	DryRun      bool
-	ClaimFor    time.Duration // how long an intent counts; 0 means 2 h
+	// Order is the build's place in its pipeline (a run number); 0: not told.
+	Order      int
+	AllowOlder bool // a person promotes a digest that ran here before and was replaced
+	DryRun     bool
+	ClaimFor   time.Duration // how long an intent counts; 0 means 2 h
 }
 
 // Release is what a target is asked to run.
@@ -251,7 +253,7 @@ func (r *run) mine() bool { return r.head.Claim.Key == r.claimKey() }
 func (r *run) next(kind ledger.Kind, phase ledger.Phase) ledger.Entry {
 	e := r.head.Entry
 	e.Kind, e.Phase, e.Service, e.Environment = kind, phase, r.Service, r.Environment
-	e.Image, e.Digest, e.Commit, e.Source, e.Reason = r.Image, r.Digest, r.Commit, r.From, r.Reason
+	e.Image, e.Digest, e.Commit, e.Source, e.Reason, e.Order = r.Image, r.Digest, r.Commit, r.From, r.Reason, r.Order
 	e.Bad = slices.Clone(e.Bad)
 	e.Gates, e.At, e.Canary = r.rep.Gates, r.Now().UTC(), false
 	return e
