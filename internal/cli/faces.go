@@ -79,7 +79,7 @@ type input struct {
 // tokenInput is the one input that no flag has: a token on a command line would
 // be readable for every other process.
 func tokenInput() input {
-	return input{name: "github-token", help: "Token for GitHub's API and the ledger's git: `${{ github.token }}`, or that of a GitHub App. Without it nothing is reported to GitHub beyond annotations and the summary."}
+	return input{name: "github-token", help: "Token for GitHub's API and the ledger's git: the job's own, github.token, or that of a GitHub App. Without it nothing is reported to GitHub beyond annotations and the summary."}
 }
 
 // inputs lists what a command takes, positional arguments first.

@@ -84,6 +84,9 @@ func TestActionMetadata(t *testing.T) {
 		case titles[m.Name] != "":
 			t.Errorf("%s and %s have the same name", path, titles[m.Name])
 		}
+		if bytes.Contains(text, []byte("${{")) {
+			t.Errorf("%s: expressions are not allowed in action metadata, not even in a description", path)
+		}
 		titles[m.Name] = path
 		if _, err := os.Stat(filepath.Join(filepath.Dir(path), m.Runs.Main)); err != nil {
 			t.Errorf("%s: main: %v", path, err)

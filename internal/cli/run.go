@@ -72,6 +72,9 @@ func Run(ctx context.Context, env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
+	if env.Getenv("GITHUB_ACTIONS") == "true" {
+		env.Terminal = false // some runners give steps a terminal; what they show is a log
+	}
 	s := &session{Env: env, gha: gha.New(env.Getenv, env.Stdout), format: "text"}
 	var grammar root
 	exited := false
