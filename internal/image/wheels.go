@@ -96,7 +96,7 @@ func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, fact
 	selected := map[string][]lock.Package{}
 	var projects []string
 	for _, p := range platforms {
-		chosen, err := l.Select(facts[p].Target.MarkerEnv())
+		chosen, err := l.Select(lock.Target{Env: facts[p].Target.MarkerEnv()})
 		if err != nil {
 			return nil, fmt.Errorf("planning %s: %w", p, err)
 		}

@@ -20,7 +20,7 @@ func TestFromRequirements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ps, err := l.Select(requirement.Env{Vars: map[string]string{"python_version": "3.11"}})
+	ps, err := l.Select(Target{Env: requirement.Env{Vars: map[string]string{"python_version": "3.11"}}})
 	if err != nil || len(ps) != 2 || ps[0].Name != "foo-bar" || ps[1].Version != "2" || l.IndexURL == "" {
 		t.Errorf("selected %+v, %v", ps, err)
 	}
@@ -37,7 +37,7 @@ func TestFromRequirements(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := two.Select(requirement.Env{}); err == nil || !strings.Contains(err.Error(), "two.txt:2: a==2, but two.txt:1 has a==1") {
+	if _, err := two.Select(Target{}); err == nil || !strings.Contains(err.Error(), "two.txt:2: a==2, but two.txt:1 has a==1") {
 		t.Errorf("two versions: %v", err)
 	}
 	if _, err := FromRequirements(fsys, "none.txt", nil); failure.CodeOf(err) != failure.Usage {
