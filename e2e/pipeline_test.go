@@ -20,6 +20,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/e2e/rewrite"
 	"github.com/fairlead-ci/fairlead/examples"
+	fake "github.com/fairlead-ci/fairlead/internal/fake/github"
 )
 
 // actionSHA is the commit that the caller pins in these tests; a folder stands for it.
@@ -42,6 +43,7 @@ type platform struct {
 	run      int
 	env      []string
 	secrets  map[string]string
+	github   *fake.Server
 }
 
 func newPlatform(t *testing.T) *platform {
@@ -51,7 +53,13 @@ func newPlatform(t *testing.T) *platform {
 	if _, err := os.Stat(act(t)); err != nil {
 		t.Skip("NOT TESTED: no act (make e2e installs it)")
 	}
-	p := &platform{dir: t.TempDir(), secrets: map[string]string{}}
+	api, err := fake.Start(context.Background(), "acme/shop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(api.Close)
+	api.Scopes = map[string][]string{"ghs_e2e": {"checks: write", "deployments: write", "contents: write"}}
+	p := &platform{dir: t.TempDir(), secrets: map[string]string{"GITHUB_TOKEN": "ghs_e2e"}, github: api}
 	p.registry = dockerRegistry(t)
 	pushBase(t, baseTar(t, "amd64"), "amd64", p.registry+"/python:3.11")
 	p.base = p.registry + "/python@" + digestOf(t, p.registry+"/python:3.11")
@@ -231,7 +239,7 @@ func (p *platform) push(t *testing.T, sha string) runOutcome {
 		"--local-repository", "actions/create-github-app-token@" + appTokenSHA + "=" + p.appToken,
 		"-e", filepath.Join(work, "event.json"), "--secret-file", filepath.Join(work, "secrets"), "-a", "ann",
 		"--env", "GITHUB_RUN_ID=" + fmt.Sprint(100+p.run), "--env", "GITHUB_RUN_NUMBER=" + fmt.Sprint(p.run), "--env", "GITHUB_REPOSITORY=acme/shop",
-		"--env", "FAIRLEAD_MIRROR=" + p.mirror.URL}
+		"--env", "FAIRLEAD_MIRROR=" + p.mirror.URL, "--env", "GITHUB_API_URL=" + p.github.URL}
 	for _, kv := range p.env {
 		args = append(args, "--env", kv)
 	}
@@ -298,9 +306,26 @@ jobs:
 func TestPipeline(t *testing.T) {
 	podmanPorts(t)
 	p := newPlatform(t)
+	t.Cleanup(func() { removeContainers(t) })
+	p.ship(t, "container", "container", func(t *testing.T) string {
+		return must(t, "", nil, "podman", "ps", "--filter", "label=dev.fairlead.service=shop", "--format", "{{.Names}}").stdout
+	})
+}
+
+func removeContainers(t *testing.T, global ...string) {
+	ids := strings.Fields(run(t, "", nil, "podman", append(global, "ps", "-aq", "--filter", "label=dev.fairlead.service=shop")...).stdout)
+	if len(ids) > 0 {
+		run(t, "", nil, "podman", append(append(global, "rm", "-f", "-t", "1"), ids...)...)
+	}
+}
+
+// ship takes three releases of the example through the pipeline: a first one, a
+// good one and a bad one; containers says which run in the end.
+func (p *platform) ship(t *testing.T, stagingTarget, productionTarget string, containers func(*testing.T) string) {
+	t.Helper()
 	staging, production := freePort(t), freePort(t)
 	files := map[string]string{
-		".github/workflows/deploy.yml": fmt.Sprintf(caller, p.registry, p.base, "container", "container", p.hub),
+		".github/workflows/deploy.yml": fmt.Sprintf(caller, p.registry, p.base, stagingTarget, productionTarget, p.hub),
 		"app.env":                      "SECRET_KEY=e2e\n",
 		"pyproject.toml": fmt.Sprintf(`
 [tool.fairlead.promote]
@@ -322,12 +347,6 @@ interval = "1s"
 deadline = "2m"
 `, staging, production),
 	}
-	t.Cleanup(func() {
-		ids := strings.Fields(run(t, "", nil, "podman", "ps", "-aq", "--filter", "label=dev.fairlead.service=shop").stdout)
-		if len(ids) > 0 {
-			run(t, "", nil, "podman", append([]string{"rm", "-f", "-t", "1"}, ids...)...)
-		}
-	})
 	var digests []string
 	for n, want := range []map[string]string{
 		// A first release has nothing to be compared with.
@@ -361,8 +380,26 @@ deadline = "2m"
 		}
 	}
 	get(t, fmt.Sprintf("http://127.0.0.1:%d/greet/e2e", production), "Bonjour, e2e!")
-	names := must(t, "", nil, "podman", "ps", "--filter", "label=dev.fairlead.service=shop", "--format", "{{.Names}}").stdout
+	names := containers(t)
 	if strings.Count(names, "\n") != 2 || strings.Contains(names, "canary") {
 		t.Errorf("containers:\n%s", names)
+	}
+
+	// GitHub holds what a person expects to see, and only that.
+	n, invalid, routes := p.github.Requests()
+	for _, text := range invalid {
+		t.Errorf("against GitHub's API description: %s", text)
+	}
+	t.Logf("%d requests of %d kinds, all valid by GitHub's API description; it now shows:\n%s", n, len(routes), p.github.Dump())
+	checks, _, _, _, deployments := p.github.Counts()
+	// Each run: check and the tests; the second and third also the canary's verdict.
+	if checks != 8 || deployments != 6 {
+		t.Errorf("%d check runs, want 8; %d deployments, want 6", checks, deployments)
+	}
+	dump := p.github.Dump()
+	for _, want := range []string{"fairlead / canary-gate     failure", "in_progress → failure", "success → inactive"} {
+		if !strings.Contains(dump, want) {
+			t.Errorf("no %q", want)
+		}
 	}
 }

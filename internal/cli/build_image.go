@@ -64,12 +64,17 @@ type buildImageCmd struct {
 	TestTimeout      time.Duration `default:"30m" help:"When a test run is given up."`
 	Engine           string        `enum:"auto,podman,docker,none" default:"auto" help:"What runs the tests; none is the kernel's name spaces."`
 
+	reportFlags
+
 	Plan bool `help:"Say what would be installed, and build nothing."`
 }
 
 var _ command = (*buildImageCmd)(nil)
 
 func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
+	if err := s.refuseForeign(ctx, firstOf(c.Context, ".")); err != nil {
+		return nil, err
+	}
 	req, err := c.request(s)
 	if err != nil {
 		return nil, err
@@ -188,6 +193,9 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 	}
 	o := &outcome{verdict: r.Verdict, document: r, headline: buildHeadline(r), text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
 		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}}}
+	if r.Test != nil {
+		o.report, o.folder = &c.reportFlags, c.Context
+	}
 	if r.Verdict != finding.Pass && r.Test != nil {
 		o.annotations = []gha.Annotation{{Level: gha.LevelError, Title: "tests failed inside the image",
 			Message: fmt.Sprintf("%s ended with exit code %d; nothing was published", strings.Join(r.Test.Command, " "), r.Test.ExitCode)}}

@@ -30,6 +30,7 @@ type canaryGateCmd struct {
 
 	Host string `help:"Reach both from this host, ssh://USER@HOST: for a release that listens on its host's loopback." placeholder:"URL"`
 	sshFlags
+	reportFlags
 
 	RequestsMetric string        `help:"Counter of requests, such as http_requests_total{handler!=\"/admin\"}; found by its name if not given." placeholder:"SELECTOR"`
 	BadLabels      string        `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
@@ -92,7 +93,9 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 			err = errors.Join(err, werr)
 		}
 	}
-	return canaryOutcome(rep), err
+	o := canaryOutcome(rep)
+	o.report, o.headline = &c.reportFlags, rep.Headline()
+	return o, err
 }
 
 // progress shows a tick as it is judged: one line on a terminal, rewritten, and

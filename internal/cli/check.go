@@ -26,7 +26,10 @@ type checkCmd struct {
 	FindLinks     []string `help:"Folder with wheels. Repeatable." sep:"none" placeholder:"FOLDER"`
 	IndexURL      string   `name:"index-url" help:"Package index; pip's or uv's configured one if not given." placeholder:"URL"`
 	ExtraIndexURL []string `name:"extra-index-url" help:"Further package index. Repeatable." sep:"none" placeholder:"URL"`
+	Image         string   `help:"Repository that the image would go to, for the sign-in." placeholder:"REPO"`
 	registryFlags
+	reportFlags
+	sarifFlags
 	Insecure []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
 }
 
@@ -63,7 +66,7 @@ func (c *checkCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := &outcome{annotations: pins.annotations, sarif: pins.sarif, outputs: pins.outputs[1:]}
+	o := &outcome{report: &c.reportFlags, folder: c.Path, annotations: pins.annotations, sarif: pins.sarif, outputs: pins.outputs[1:3]}
 	doc := checkDocument{Schema: 1, Tool: "check", Verdict: finding.Pass, Parts: []part{
 		{Name: "pin-check", Verdict: pins.verdict, Detail: pins.headline, Document: pins.document, text: pins.text},
 	}}
@@ -85,10 +88,16 @@ func (c *checkCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		}
 	}
 	o.verdict, o.document = doc.Verdict, doc
+	var headlines []string
+	for _, p := range doc.Parts {
+		first, _, _ := strings.Cut(p.Detail, "\n")
+		headlines = append(headlines, p.Name+" "+p.word()+": "+first)
+	}
+	o.headline = finding.Printable(strings.Join(headlines, "; "))
 	o.outputs = append([]pair{{"verdict", string(doc.Verdict)}}, o.outputs...)
 	o.text = doc.write
 	o.summary = doc.summary() + "\n\n" + pins.summary
-	return o, nil
+	return o, c.write(o)
 }
 
 // plan asks whether an image can be built, without downloading a wheel.
@@ -99,7 +108,7 @@ func (c *checkCmd) plan(ctx context.Context, s *session) (part, error) {
 		p.Hint = "base = \"…\" in [tool.fairlead.build-image]"
 		return p, nil
 	}
-	b := &buildImageCmd{Context: c.Path, Base: c.Base, Lock: c.Lock, Platforms: c.Platforms, FindLinks: c.FindLinks, IndexURL: c.IndexURL, ExtraIndexURL: c.ExtraIndexURL,
+	b := &buildImageCmd{Context: c.Path, Base: c.Base, Image: c.Image, Lock: c.Lock, Platforms: c.Platforms, FindLinks: c.FindLinks, IndexURL: c.IndexURL, ExtraIndexURL: c.ExtraIndexURL,
 		registryFlags: c.registryFlags, Insecure: c.Insecure, Project: "auto", Port: 8000, Plan: true, TestNetwork: "none"}
 	out, err := b.run(ctx, s)
 	switch {

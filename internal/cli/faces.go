@@ -43,10 +43,10 @@ func faces() []face {
 		{"seq", "Number of the ledger entry."}, {"run", "The run that the entry belongs to."}, {"host", "The ssh host of the target; empty for this machine."}, {"first", "true when nothing ran there before."},
 		{"url", "Address of the running release, where the target knows it."}, {"baseline-url", "With canary: address of the running release."},
 		{"canary-url", "With canary: address of the canary."}}
-	counts := []output{verdict, {"errors", "Number of errors."}, {"warnings", "Number of warnings."}}
+	counts := []output{verdict, {"errors", "Number of errors."}, {"warnings", "Number of warnings."}, {"sarif", "The SARIF file, if one was asked for: upload it with github/codeql-action/upload-sarif."}}
 	return []face{
 		{"check", "Is this change deployable? Its inputs are pinned, and an image can be built of it; one status for pull requests.", "check-circle", "blue",
-			[]output{{"verdict", "pass, fail or inconclusive."}, counts[1], counts[2]}, []permission{read, checks}},
+			[]output{{"verdict", "pass, fail or inconclusive."}, counts[1], counts[2], counts[3]}, []permission{read, checks}},
 		{"pin-check", "Say whether every input of the build is pinned: Python requirements and locks, base images, actions.", "anchor", "blue",
 			counts, []permission{read, checks}},
 		{"build-image", "Turn a locked Python project into a reproducible OCI image, test inside it, publish what passed.", "package", "blue",

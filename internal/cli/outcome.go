@@ -27,6 +27,10 @@ type outcome struct {
 	annotations []gha.Annotation
 	summary     string
 	outputs     []pair
+	// report says what is written to GitHub; nil for nothing. folder is what the
+	// tool looked at, for the check run's name.
+	report *reportFlags
+	folder string
 }
 
 type pair struct{ name, value string }

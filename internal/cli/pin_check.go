@@ -24,6 +24,8 @@ type pinCheckCmd struct {
 	Path   []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
 	List   bool     `help:"List everything that the build consumes, pinned or not."`
 	FailOn string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
+	reportFlags
+	sarifFlags
 	Ignore []string `help:"Glob of paths to skip, besides .git, virtual environments, node_modules and the like. Repeatable." placeholder:"GLOB"`
 }
 
@@ -33,6 +35,13 @@ var _ command = (*pinCheckCmd)(nil)
 const rulePages = "https://github.com/fairlead-ci/fairlead/blob/main/docs/rules/"
 
 func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
+	folder := "."
+	if len(c.Path) == 1 {
+		folder = c.Path[0]
+	}
+	if err := s.refuseForeign(ctx, folder); err != nil {
+		return nil, err
+	}
 	root, paths, err := checkedFolder(c.Path)
 	if err != nil {
 		return nil, err
@@ -74,12 +83,13 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 			}
 			return finding.SARIF{Tool: "fairlead pin-check", Version: version.Version, Docs: rulePages, Rules: rules, Source: source}.Write(w, rep.Findings)
 		},
+		report: &c.reportFlags, folder: folder,
 		outputs: []pair{{"verdict", string(rep.Verdict)}, {"errors", fmt.Sprint(finding.Count(rep.Findings, finding.Error))}, {"warnings", fmt.Sprint(finding.Count(rep.Findings, finding.Warning))}},
 	}
 	for _, a := range finding.Annotations(rep.Findings, rulePages) {
 		o.annotations = append(o.annotations, gha.Annotation{Level: gha.Level(a.Level), Path: a.File, Line: a.Line, Column: a.Col, EndLine: a.EndLine, EndColumn: a.EndColumn, Title: a.Title, Message: a.Message})
 	}
-	return o, nil
+	return o, c.write(o)
 }
 
 // checkedFolder is the folder that findings are relative to, and the paths in

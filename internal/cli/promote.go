@@ -148,6 +148,11 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 	defer func() { _ = git.Close() }()
 	r.Service, r.Run, r.Actor = l.service(ctx, s), l.run(s), l.actor(s)
 	d := promote.Deps{Ledger: git, Now: s.Now, Progress: func(step string) { s.logf("%s: %s …", r.Action, step) }}
+	if api, err := s.api(); err != nil {
+		s.note(err)
+	} else if api != nil && !r.DryRun {
+		d.Recorder = recorder{s, api}
+	}
 	if t != nil {
 		if err := t.split(); err != nil {
 			return nil, err
@@ -170,6 +175,9 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 	rep, err := promote.Run(ctx, r, d)
 	if rep == nil {
 		return nil, err
+	}
+	for _, n := range rep.Notes {
+		s.logf("note: %s", finding.Printable(n))
 	}
 	host := ""
 	if t != nil {

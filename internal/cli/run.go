@@ -114,6 +114,9 @@ func Run(ctx context.Context, env Env) int {
 		return int(s.fail(tool, fmt.Errorf("%s is not runnable", kctx.Command())))
 	}
 	out, err := cmd.run(ctx, s)
+	if out != nil && err == nil {
+		s.report(context.WithoutCancel(ctx), tool, out)
+	}
 	if err != nil && errors.Is(err, context.Canceled) && ctx.Err() != nil {
 		// What the command had to say about being cut short is in out, if anything.
 		s.logf("%s: cancelled", tool)

@@ -24,6 +24,9 @@ func (r *run) abort(ctx context.Context) error {
 		return &refusal{fmt.Sprintf("%s is being moved to %s, not to %s", r.Environment, ledger.Short(r.head.Digest), ledger.Short(r.Digest)), "give up the one that is under way"}
 	}
 	r.Image, r.Digest = r.head.Image, r.head.Digest
+	if r.head.Commit != "" {
+		r.Commit = r.head.Commit
+	}
 	r.rep.Image, r.rep.Digest, r.rep.Seq = r.Image, r.Digest, r.head.Seq
 	if !r.mine() && !r.Now().After(r.head.Claim.Expires) {
 		return &refusal{fmt.Sprintf("the intent #%d belongs to %s", r.head.Seq, who(r.head.Claim)), "give its run: --run " + r.head.Claim.Run}

@@ -94,6 +94,7 @@ type Deps struct {
 	Ledger   ledger.Store
 	Registry Registry // nil: tags are not moved, existence is not checked
 	Target   Target   // nil for hold and unhold
+	Recorder Recorder // nil: nothing is recorded beside the ledger
 	Now      func() time.Time
 	// Progress is told what begins; nil is fine.
 	Progress func(step string)
@@ -134,6 +135,8 @@ type Report struct {
 	Gates       []ledger.Gate   `json:"gates"`
 	Refused     string          `json:"refused,omitempty"`
 	Hint        string          `json:"hint,omitempty"`
+	// Notes are what went wrong beside the promotion, each a sentence.
+	Notes []string `json:"notes,omitempty"`
 }
 
 var digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
@@ -269,6 +272,7 @@ func (r *run) append(ctx context.Context, e ledger.Entry) error {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
 	r.head, r.has, r.rep.Seq = rec, true, rec.Seq
+	r.record(ctx, rec.Entry)
 	return nil
 }
 
