@@ -176,6 +176,17 @@ func baseTar(t *testing.T, arch string) string {
 	if p := os.Getenv("FAIRLEAD_E2E_BASE_TAR"); p != "" && arch == "amd64" {
 		return p
 	}
+	args := []string{"--variant=essential", "--include=python3,ca-certificates"}
+	if arch != "amd64" {
+		// Nothing runs, so no emulation is needed; the packages are unpacked only.
+		args = []string{"--variant=extract", "--include=python3-minimal,libpython3.11-stdlib,libpython3.11-minimal,python3.11-minimal,libc6,base-files,base-passwd", "--arch=" + arch}
+	}
+	return debianTar(t, "bookworm-"+arch, args...)
+}
+
+// debianTar is a root file system from Debian's packages, made once and kept.
+func debianTar(t *testing.T, name string, args ...string) string {
+	t.Helper()
 	need(t, "mmdebstrap")
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -185,14 +196,9 @@ func baseTar(t *testing.T, arch string) string {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	tar := filepath.Join(dir, "bookworm-"+arch+".tar")
+	tar := filepath.Join(dir, name+".tar")
 	if _, err := os.Stat(tar); err == nil {
 		return tar
-	}
-	args := []string{"--variant=essential", "--include=python3,ca-certificates"}
-	if arch != "amd64" {
-		// Nothing runs, so no emulation is needed; the packages are unpacked only.
-		args = []string{"--variant=extract", "--include=python3-minimal,libpython3.11-stdlib,libpython3.11-minimal,python3.11-minimal,libc6,base-files,base-passwd", "--arch=" + arch}
 	}
 	tmp := tar + ".tmp.tar"
 	must(t, "", nil, "mmdebstrap", append(args, "bookworm", tmp)...)

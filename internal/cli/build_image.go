@@ -55,7 +55,8 @@ type buildImageCmd struct {
 
 	Test             string        `help:"Command that tests the image from inside, such as \"pytest -q\"; only what passes is published." placeholder:"COMMAND"`
 	TestRequirements string        `help:"Hashed requirements file with what only the tests need, relative to the context." placeholder:"FILE"`
-	TestEnv          []string      `help:"Names of environment variables that the tests may see." placeholder:"NAMES"`
+	TestEnv          []string      `help:"Names of environment variables that the tests may see, or NAME=VALUE." placeholder:"NAMES"`
+	TestService      []string      `help:"Service beside the tests, on their localhost: NAME=IMAGE@sha256:…, and KEY=VALUE for its environment. Repeatable." sep:"none" placeholder:"SERVICE"`
 	TestInclude      []string      `help:"Test files and folders (tests, test, conftest.py, pytest.ini if not given)." placeholder:"PATHS"`
 	TestNetwork      string        `enum:"none,host" default:"none" help:"What the tests can reach."`
 	TestShard        string        `help:"Which part of the tests runs here: I/N. The command gets FAIRLEAD_SHARD and FAIRLEAD_SHARDS, and picks its own." placeholder:"I/N"`
@@ -162,6 +163,13 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		}
 		if t.Command, err = words("test", c.Test); err != nil {
 			return r, err
+		}
+		for _, text := range c.TestService {
+			svc, err := image.ParseService(text)
+			if err != nil {
+				return r, err
+			}
+			t.Services = append(t.Services, svc)
 		}
 		if c.TestShard != "" {
 			if n, err := fmt.Sscanf(c.TestShard, "%d/%d", &t.Shard, &t.Shards); n != 2 || err != nil || t.Shard < 1 || t.Shard > t.Shards || fmt.Sprintf("%d/%d", t.Shard, t.Shards) != c.TestShard {

@@ -112,6 +112,8 @@ func inputOf(v *kong.Value, optional bool) input {
 	case v.IsBool():
 		in.help += " true or false."
 		in.def = "false"
+	case v.IsSlice() && v.Tag.Sep == -1:
+		in.help += " Several: one per line."
 	case v.IsSlice():
 		in.help += " Several: one per line, or separated by commas."
 	case v.Target.Type() == reflect.TypeFor[time.Duration]():

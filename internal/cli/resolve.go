@@ -82,7 +82,7 @@ func (r *resolver) value(kctx *kong.Context, v *kong.Value) (any, string, error)
 	if s := strings.TrimSpace(r.getenv(name)); s != "" {
 		from := "input " + v.Name
 		if v.IsSlice() {
-			return list(s), from, nil
+			return list(s, v.Tag.Sep != -1), from, nil
 		}
 		return s, from, nil
 	}
@@ -144,10 +144,11 @@ func (r *resolver) environment(kctx *kong.Context) string {
 	return firstOf(strings.TrimSpace(r.getenv("INPUT_TO")), strings.TrimSpace(r.getenv("INPUT_ENV")))
 }
 
-// list splits an action's multi-line or comma-separated input.
-func list(s string) []any {
+// list splits an action's input: one value a line, and where the values cannot
+// hold commas, separated by these, too.
+func list(s string, commas bool) []any {
 	var out []any
-	for _, line := range strings.FieldsFunc(s, func(c rune) bool { return c == '\n' || c == '\r' || c == ',' }) {
+	for _, line := range strings.FieldsFunc(s, func(c rune) bool { return c == '\n' || c == '\r' || commas && c == ',' }) {
 		if line = strings.TrimSpace(line); line != "" {
 			out = append(out, line)
 		}

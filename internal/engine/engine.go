@@ -80,6 +80,10 @@ const (
 	NetworkHost    Network = "host"
 )
 
+// NetworkOf is the network of a running container, to share it: its loopback,
+// and whatever else it reaches.
+func NetworkOf(id string) Network { return Network("container:" + id) }
+
 // Port publishes a container's TCP port on the host.
 type Port struct {
 	HostIP    string // empty: all addresses

@@ -125,6 +125,8 @@ type Test struct {
 	// Include are the test files and folders, relative to Context; default
 	// tests, test, conftest.py, pytest.ini: those that exist.
 	Include []string
+	// Services run beside the tests; podman or docker only.
+	Services []Service
 	// Shard and Shards tell the command, in FAIRLEAD_SHARD and FAIRLEAD_SHARDS,
 	// which part of the tests is its own; 0: all.
 	Shard, Shards int

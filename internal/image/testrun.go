@@ -78,6 +78,24 @@ func (b *builder) test(ctx context.Context, images map[string]v1.Image) error {
 	if spec.Network == engine.NetworkDefault {
 		spec.Network = engine.NetworkNone
 	}
+	if len(b.Test.Services) > 0 {
+		s, err := b.startServices(ctx, e, platform)
+		if s != nil {
+			defer s.stop(ctx)
+		}
+		if err != nil {
+			return err
+		}
+		spec.Network = s.network(b.Test.Network)
+		if err := s.ready(ctx, ref, spec.Network); err != nil {
+			return err
+		}
+		defer func() {
+			if b.result.Test != nil && b.result.Test.ExitCode != 0 && b.deps.TestOutput != nil {
+				fmt.Fprint(b.deps.TestOutput, s.logs(ctx))
+			}
+		}()
+	}
 	b.deps.say("testing %s with %s: %s", platform, e.Name(), strings.Join(b.Test.Command, " "))
 	return b.run(ctx, e, spec, platform)
 }
@@ -202,6 +220,10 @@ func (b *builder) testEnvironment() (map[string]string, error) {
 		env["FAIRLEAD_SHARD"], env["FAIRLEAD_SHARDS"] = strconv.Itoa(b.Test.Shard), strconv.Itoa(b.Test.Shards)
 	}
 	for _, name := range b.Test.Env {
+		if k, v, given := strings.Cut(name, "="); given {
+			env[k] = v // a value of the settings, not one of this process
+			continue
+		}
 		if credential.MatchString(name) {
 			return nil, failure.New(failure.Usage, "tests run code of the repository and of its dependencies; they get no credentials", "testing: variable %q is a credential of the workflow and is not passed on", name)
 		}
