@@ -3,47 +3,12 @@ package reqfile
 import (
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
-	"unicode/utf16"
+	"unicode"
 	"unicode/utf8"
 )
-
-// decode turns a file's bytes into text as pip does: a byte order mark decides,
-// else UTF-8 (a PEP 263 comment naming another encoding is reported), else the
-// bytes are taken as Latin-1 so that positions stay those of bytes.
-func decode(data []byte) (text string, offset int, problem string) {
-	u16 := func(big bool) string {
-		n := (len(data) - 2) / 2
-		u := make([]uint16, n)
-		for i := range n {
-			a, b := uint16(data[2+2*i]), uint16(data[3+2*i])
-			if big {
-				u[i] = a<<8 | b
-			} else {
-				u[i] = b<<8 | a
-			}
-		}
-		return string(utf16.Decode(u))
-	}
-	switch {
-	case strings.HasPrefix(string(data), "\xef\xbb\xbf"):
-		return string(data[3:]), 3, ""
-	case strings.HasPrefix(string(data), "\xff\xfe\x00\x00"), strings.HasPrefix(string(data), "\x00\x00\xfe\xff"):
-		return "", 0, "UTF-32 is not supported; save the file as UTF-8"
-	case strings.HasPrefix(string(data), "\xff\xfe"):
-		return u16(false), 0, ""
-	case strings.HasPrefix(string(data), "\xfe\xff"):
-		return u16(true), 0, ""
-	case utf8.Valid(data):
-		return string(data), 0, ""
-	}
-	r := make([]rune, len(data))
-	for i, b := range data {
-		r[i] = rune(b)
-	}
-	return string(r), 0, "not valid UTF-8; read as Latin-1"
-}
 
 // physical is one line of the file as Python's str.splitlines sees it.
 type physical struct {
@@ -87,16 +52,35 @@ func splitLines(text string) []physical {
 // the place in the file of each of its bytes.
 type logical struct {
 	text string
-	at   []int // at[i] is the offset in the file's text of text[i]; one more for the end
+	at   []int // at[i] is the offset in the file's text of text[i]
+	to   []int // and to[i] the end of what it stands for: a byte, or a ${VARIABLE}
 	line int   // of its first physical line
 	odd  bool
+	// expanded says that a variable's value stands in the text.
+	expanded bool
+	build    []byte // text while lines are joined
 }
 
 func (l *logical) append(s string, start int) {
-	l.text += s
+	l.build = append(l.build, s...)
 	for i := range len(s) {
-		l.at = append(l.at, start+i)
+		l.at, l.to = append(l.at, start+i), append(l.to, start+i+1)
 	}
+}
+
+// done ends the joining of lines.
+func (l *logical) done() logical {
+	l.text, l.build = string(l.build), nil
+	return *l
+}
+
+// quote shows a piece of the line in a message, unless the value of a variable
+// may stand in it: that can be a secret.
+func (l *logical) quote(s string) string {
+	if l.expanded {
+		return "the value (not shown: a variable stands in the line)"
+	}
+	return strconv.Quote(s)
 }
 
 // joinLines joins continuation lines as pip's join_lines does: before comments
@@ -111,13 +95,13 @@ func joinLines(lines []physical) []logical {
 			if cur == nil {
 				cur = &logical{line: p.line}
 			}
-			if comment && cur.text != "" {
+			if comment && len(cur.build) > 0 {
 				// pip puts a space in front so that it is still seen as a comment.
 				cur.append(" ", p.start)
 			}
 			cur.append(p.text, p.start)
 			cur.odd = cur.odd || p.odd
-			out = append(out, *cur)
+			out = append(out, cur.done())
 			cur = nil
 			continue
 		}
@@ -130,30 +114,35 @@ func joinLines(lines []physical) []logical {
 		cur.append(body, p.start+lead)
 	}
 	if cur != nil {
-		out = append(out, *cur)
+		out = append(out, cur.done())
 	}
 	return out
 }
 
-func isComment(s string) bool { return strings.HasPrefix(strings.TrimLeft(s, " \t"), "#") }
+// isSpace is Python's str.isspace for one character.
+func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
+
+func isComment(s string) bool { return strings.HasPrefix(strings.TrimLeftFunc(s, isSpace), "#") }
 
 // stripComment cuts a comment (white space, or the line's beginning, before "#")
 // and surrounding white space.
 func (l *logical) stripComment() {
 	cut := len(l.text)
-	for i := range len(l.text) {
-		if l.text[i] == '#' && (i == 0 || strings.IndexByte(" \t\v\f", l.text[i-1]) >= 0) {
+	space := true
+	for i, r := range l.text {
+		if r == '#' && space {
 			cut = i
 			break
 		}
+		space = isSpace(r)
 	}
 	l.slice(0, cut)
-	left := len(l.text) - len(strings.TrimLeft(l.text, " \t\v\f\r\n"))
-	l.slice(left, max(left, len(strings.TrimRight(l.text, " \t\v\f\r\n"))))
+	left := len(l.text) - len(strings.TrimLeftFunc(l.text, isSpace))
+	l.slice(left, max(left, len(strings.TrimRightFunc(l.text, isSpace))))
 }
 
 func (l *logical) slice(i, j int) {
-	l.text, l.at = l.text[i:j], l.at[i:j]
+	l.text, l.at, l.to = l.text[i:j], l.at[i:j], l.to[i:j]
 }
 
 // envVar is what pip expands: ${NAME} in capitals, digits and underscores.
@@ -162,26 +151,27 @@ var envVar = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\
 // expand puts in the values of ${NAME}; unset and empty ones stay as written.
 // All bytes of a value stand where the variable stood.
 func (l *logical) expand(getenv func(string) string) {
-	var out logical
+	out := logical{}
+	var text strings.Builder
 	last := 0
 	for _, m := range envVar().FindAllStringSubmatchIndex(l.text, -1) {
 		v := getenv(l.text[m[2]:m[3]])
 		if v == "" {
 			continue
 		}
-		out.text += l.text[last:m[0]] + v
-		out.at = append(out.at, l.at[last:m[0]]...)
+		text.WriteString(l.text[last:m[0]] + v)
+		out.at, out.to = append(out.at, l.at[last:m[0]]...), append(out.to, l.to[last:m[0]]...)
 		for range len(v) {
-			out.at = append(out.at, l.at[m[0]])
+			out.at, out.to = append(out.at, l.at[m[0]]), append(out.to, l.to[m[1]-1])
 		}
 		last = m[1]
 	}
 	if last == 0 {
 		return
 	}
-	out.text += l.text[last:]
-	out.at = append(out.at, l.at[last:]...)
-	l.text, l.at = out.text, out.at
+	text.WriteString(l.text[last:])
+	out.at, out.to = append(out.at, l.at[last:]...), append(out.to, l.to[last:]...)
+	l.text, l.at, l.to, l.expanded = text.String(), out.at, out.to, true
 }
 
 // token is one shell-like word and its range in the logical line.

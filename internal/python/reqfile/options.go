@@ -12,70 +12,23 @@ import (
 
 func sprintf(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 
-// canonical maps pip's short option names to the long ones.
-func canonical(name string) string {
-	switch name {
-	case "-r":
-		return "--requirement"
-	case "-c":
-		return "--constraint"
-	case "-e":
-		return "--editable"
-	case "-i", "--pypi-url":
-		return "--index-url"
-	case "-f":
-		return "--find-links"
-	}
-	return name
-}
-
-// takesValue lists the options that pip accepts in a file, and whether each has
-// a value (pip, req_file.py, SUPPORTED_OPTIONS).
-func takesValue(name string) (value, known bool) {
-	switch name {
-	case "--requirement", "--constraint", "--editable", "--index-url", "--extra-index-url", "--find-links", "--no-binary",
-		"--only-binary", "--trusted-host", "--use-feature", "--all-releases", "--only-final", "--hash", "--config-settings",
-		"--config-setting", "--global-option", "--install-option":
-		return true, true
-	case "--no-index", "--require-hashes", "--no-require-hashes", "--pre", "--prefer-binary":
-		return false, true
-	}
-	return false, false
-}
-
-// option is one parsed option.
-type option struct {
-	name, value string
-	start, end  int // of the whole option in the logical line
-	vstart      int // of its value
-}
-
+// parseOptions reads the options of a line; what optparse refuses is a problem
+// and ends the line.
 func (p *parser) parseOptions(src *source, l *logical, toks []token) []option {
-	var out []option
-	for i := 0; i < len(toks); i++ {
-		t := toks[i]
-		name, value, has := strings.Cut(t.text, "=")
-		if len(t.text) > 2 && t.text[0] == '-' && t.text[1] != '-' { // -rfile
-			name, value, has = t.text[:2], t.text[2:], true
-		}
-		vstart := t.start + len(name) + 1
-		name = canonical(name)
-		needs, known := takesValue(name)
-		switch {
-		case !known:
-			p.problem(src.span(l, t.start, t.end), "pip knows no option %q in a requirements file", t.text)
-			continue
-		case needs && !has:
-			if i+1 == len(toks) {
-				p.problem(src.span(l, t.start, t.end), "option %s needs a value", name)
-				continue
-			}
-			i++
-			value, vstart = toks[i].text, toks[i].start
-		}
-		out = append(out, option{name, value, t.start, toks[i].end, vstart})
+	out, bad, err := optparse(toks)
+	if err != nil {
+		p.problem(src.span(l, bad.start, bad.end), "%s", p.unexpanded(src, l, bad, err))
 	}
 	return out
+}
+
+// unexpanded is an error's message, without the value of a variable that the
+// word came from: values can be secrets.
+func (p *parser) unexpanded(src *source, l *logical, t token, err error) string {
+	if l.expanded {
+		return "pip does not understand this option (a variable's value stands in it)"
+	}
+	return err.Error()
 }
 
 // requirementOptions reads the options behind a requirement: pip honours --hash
@@ -88,15 +41,15 @@ func (p *parser) requirementOptions(src *source, l *logical, toks []token) []Has
 		case "--hash":
 			algo, hexdigest, ok := strings.Cut(o.value, ":")
 			if !ok || !slices.Contains([]string{"sha256", "sha384", "sha512"}, algo) {
-				p.problem(at, "%q is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", o.value)
+				p.problem(at, "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
 				continue
 			}
 			if want := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algo]; len(hexdigest) != want || !isHex(hexdigest) {
-				p.problem(at, "malformed hash %q: %s has %d hex digits", o.value, algo, want)
+				p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, want)
 				continue
 			}
 			hashes = append(hashes, Hash{algo, strings.ToLower(hexdigest), at})
-		case "--config-settings", "--config-setting", "--global-option", "--install-option":
+		case "--config-settings":
 		default:
 			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
 		}
@@ -109,25 +62,33 @@ func isHex(s string) bool {
 	return err == nil
 }
 
-// options reads a line that is all options.
+// options reads a line that is all options. As in pip, the first -e makes it a
+// requirement and the rest idle; else the first -r, or the first -c where there
+// is no -r, includes a file and the rest idles; else all options count.
 func (p *parser) options(src *source, l *logical, toks []token) {
-	included := false
-	for _, o := range p.parseOptions(src, l, toks) {
+	all := p.parseOptions(src, l, toks)
+	first := func(name string) int {
+		return slices.IndexFunc(all, func(o option) bool { return o.name == name })
+	}
+	chosen := first("--editable")
+	if chosen < 0 {
+		chosen = first("--requirement")
+	}
+	if chosen < 0 {
+		chosen = first("--constraint")
+	}
+	for i, o := range all {
 		at := src.span(l, o.start, o.end)
-		switch o.name {
-		case "--requirement", "--constraint":
-			if included {
-				// pip follows only the first -r or -c of a line.
-				p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.value, From: src.from})
-				continue
-			}
-			included = true
-			p.include(src, o, at)
-		case "--editable":
+		switch {
+		case i == chosen && o.name == "--editable":
 			it := p.requirement(src, l, o.value, min(o.vstart, len(l.text)))
 			it.Kind, it.Pos, it.Text = Editable, at, o.value
 			p.set.Items = append(p.set.Items, it)
-		case "--hash":
+		case i == chosen:
+			p.include(src, l, o, at)
+		case chosen >= 0:
+			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
+		case o.name == "--hash":
 			p.problem(at, "--hash belongs behind a requirement, on the same line")
 		default:
 			p.set.Items = append(p.set.Items, Item{Kind: Option, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from, Constraint: src.constraint})
@@ -135,19 +96,19 @@ func (p *parser) options(src *source, l *logical, toks []token) {
 	}
 }
 
-func (p *parser) include(src *source, o option, at Pos) {
+func (p *parser) include(src *source, l *logical, o option, at Pos) {
 	constraint := o.name == "--constraint"
-	if anyScheme.MatchString(o.value) {
+	if isRemote().MatchString(o.value) {
 		p.set.Items = append(p.set.Items, Item{Kind: Remote, Name: o.name, Value: o.value, Text: o.value, Pos: at, Constraint: constraint, From: src.from})
 		return
 	}
 	name := path.Join(path.Dir(src.path), o.value)
 	switch {
 	case path.IsAbs(o.value) || !fs.ValidPath(name):
-		p.problem(at, "%q leads out of the checked folder and is not read", o.value)
+		p.problem(at, "%s leads out of the checked folder and is not read", l.quote(o.value))
 		return
 	case slices.Contains(src.stack, name):
-		p.problem(at, "%q recursively references itself", o.value)
+		p.problem(at, "%s recursively references itself", l.quote(o.value))
 		return
 	case len(p.set.Files) >= maxFiles:
 		p.problem(at, "more than %d files are included", maxFiles)
@@ -167,6 +128,6 @@ func (p *parser) include(src *source, o option, at Pos) {
 		if errors.Is(err, fs.ErrNotExist) {
 			msg = "does not exist"
 		}
-		p.problem(at, "%q %s", o.value, msg)
+		p.problem(at, "%s %s", l.quote(o.value), msg)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"io/fs"
 	"path"
-	"regexp"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
@@ -172,7 +171,6 @@ func (p *parser) file(name string, constraint bool, from string, stack []string)
 		p.problem(src.pos(0, 0), "%s", problem)
 	}
 	for _, l := range joinLines(splitLines(src.text)) {
-		l.at = append(l.at, 0)[:len(l.at)]
 		l.stripComment()
 		if l.text == "" {
 			continue
@@ -214,9 +212,9 @@ func (s *source) span(l *logical, i, j int) Pos {
 	if i >= len(l.at) {
 		i = len(l.at) - 1
 	}
-	end := l.at[i] + 1
+	end := l.to[i]
 	if j > i {
-		end = l.at[j-1] + 1
+		end = l.to[min(j, len(l.to))-1]
 	}
 	return s.pos(l.at[i], end)
 }
@@ -240,7 +238,9 @@ func (p *parser) line(src *source, l *logical) {
 	opts, err := shlex(l.text[cut:], cut)
 	if err != nil {
 		p.problem(src.span(l, 0, len(l.text)), "reading the options: %v", err)
-		return
+		if req == "" {
+			return
+		}
 	}
 	if req == "" {
 		p.options(src, l, opts)
@@ -253,70 +253,4 @@ func (p *parser) line(src *source, l *logical) {
 
 func (p *parser) problem(at Pos, format string, args ...any) {
 	p.set.Problems = append(p.set.Problems, Problem{at, sprintf(format, args...)})
-}
-
-var vcsScheme = regexp.MustCompile(`^(?i)(git|hg|svn|bzr)\+[a-z0-9+.-]+:|^git@`)
-var anyScheme = regexp.MustCompile(`^(?i)[a-z][a-z0-9+.-]*://|^(?i)file:`)
-
-// requirement reads the requirement part of a line, which begins at offset off.
-func (p *parser) requirement(src *source, l *logical, text string, off int) Item {
-	it := Item{Constraint: src.constraint, From: src.from, Odd: l.odd, Text: text, Pos: src.span(l, off, off+len(text))}
-	bare, marker := text, ""
-	if i := strings.Index(text, " ;"); i >= 0 && (anyScheme.MatchString(text) || vcsScheme.MatchString(text)) {
-		bare, marker = strings.TrimSpace(text[:i]), strings.TrimSpace(text[i+2:])
-	}
-	switch {
-	case vcsScheme.MatchString(bare):
-		it.Kind = VCS
-	case anyScheme.MatchString(bare):
-		it.Kind = URL
-		if strings.HasPrefix(strings.ToLower(bare), "file:") {
-			it.Kind = Local
-		}
-	case isPath(bare):
-		it.Kind = Local
-	default:
-		r, err := requirement.Parse(text)
-		if err != nil {
-			it.Kind = Ignored
-			p.problem(it.Pos, "not a requirement: %v", err)
-			return it
-		}
-		it.Requirement, it.Kind = r, Named
-		return it
-	}
-	it.Requirement.URL = bare
-	if _, frag, ok := strings.Cut(bare, "#egg="); ok {
-		name, _, _ := strings.Cut(frag, "&")
-		name, _, _ = strings.Cut(name, "[")
-		it.Requirement.Name = name
-	}
-	if marker != "" {
-		m, err := requirement.ParseMarker(marker)
-		if err != nil {
-			p.problem(it.Pos, "not a marker: %v", err)
-		}
-		it.Requirement.Marker = m
-	}
-	return it
-}
-
-// isPath says whether pip would take a requirement for a path: it has a
-// separator or begins with a dot, or names an archive.
-func isPath(s string) bool {
-	if strings.Contains(s, " @ ") || strings.Contains(s, "@ ") {
-		return false
-	}
-	head, _, _ := strings.Cut(s, ";")
-	head = strings.TrimSpace(head)
-	if strings.HasPrefix(head, ".") || strings.Contains(head, "/") && !strings.Contains(head, "@") {
-		return true
-	}
-	lower := strings.ToLower(head)
-	for _, ext := range []string{".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz"} {
-		if strings.HasSuffix(lower, ext) {
-			return true
-		}
-	}
-	return false
 }

@@ -89,6 +89,44 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// An item whose last word is a variable ends behind the brace; no value of a
+// variable gets into a message; -e with its value in one word has a place.
+func TestVariables(t *testing.T) {
+	read := func(text string) *Set {
+		s, err := Parse(fstest.MapFS{"r.txt": {Data: []byte(text)}}, "r.txt", Options{Getenv: func(string) string { return "s3cret" }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	s := read("https://h.example/${VAR}\n")
+	if p := s.Items[0].Pos; p.Column != 1 || p.EndColumn != 25 {
+		t.Errorf("position %+v", p)
+	}
+	for _, text := range []string{"a b${V}\n", "a==${V}!\n", "a; x${V}\n", "--${V}\n", "a --hash=${V}\n", "a --hash=sha256:${V}\n", "-r ../${V}\n", "-r ${V}\n", "--no-index=${V}\n", "a --hash '${V}\n"} {
+		s := read(text)
+		if len(s.Problems) == 0 {
+			t.Errorf("%q: no problem", text)
+		}
+		for _, p := range s.Problems {
+			if strings.Contains(p.Msg, "s3cret") {
+				t.Errorf("%q: %s", text, p.Msg)
+			}
+		}
+	}
+	if s := read("-e0\n"); len(s.Items) != 1 || s.Items[0].Pos.Column != 1 {
+		t.Errorf("-e0: %+v", s.Items)
+	}
+}
+
+// One line of many continuations is read in linear time.
+func TestLongContinuation(t *testing.T) {
+	s, err := Parse(fstest.MapFS{"r.txt": {Data: []byte(strings.Repeat("a\\\n", 1<<20))}}, "r.txt", Options{})
+	if err != nil || len(s.Items) != 1 {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestUTF16(t *testing.T) {
 	data := []byte("\xff\xfef\x00o\x00o\x00=\x00=\x001\x00\n\x00")
 	s, err := Parse(fstest.MapFS{"r.txt": &fstest.MapFile{Data: data}}, "r.txt", Options{})

@@ -181,8 +181,11 @@ func (p *scanner) operator() (string, error) {
 	return "", p.errf("expected a comparison operator")
 }
 
-// String is a normal spelling that ParseMarker reads back.
+// String is a normal spelling that ParseMarker reads back; "" for nil.
 func (m *Marker) String() string {
+	if m == nil {
+		return ""
+	}
 	if len(m.parts) == 0 {
 		return m.left.String() + " " + m.op + " " + m.right.String()
 	}

@@ -83,3 +83,10 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestNilMarker(t *testing.T) {
+	var m *Marker
+	if ok, err := m.Eval(Env{}); m.String() != "" || !ok || err != nil {
+		t.Errorf("%q, %v, %v", m, ok, err)
+	}
+}
