@@ -46,7 +46,7 @@ func (c *Client) Check(ctx context.Context, r CheckRun) (string, error) {
 		return "", err
 	}
 	if id == 0 {
-		o := gh.CreateCheckRunOptions{Name: r.Name, HeadSHA: r.SHA, ExternalID: &r.Key, Status: gh.Ptr("completed"), Conclusion: &r.Conclusion,
+		o := gh.CreateCheckRunOptions{Name: r.Name, HeadSHA: r.SHA, ExternalID: &r.Key, Status: new("completed"), Conclusion: &r.Conclusion,
 			CompletedAt: &gh.Timestamp{Time: c.now().UTC()}, Output: output(r, pages[0])}
 		if r.DetailsURL != "" {
 			o.DetailsURL = &r.DetailsURL
@@ -72,7 +72,7 @@ func (c *Client) Check(ctx context.Context, r CheckRun) (string, error) {
 		if sent <= have && !(page == 0 && have == 0) {
 			continue // created with it, or sent by an earlier try
 		}
-		o := gh.UpdateCheckRunOptions{Name: r.Name, Status: gh.Ptr("completed"), Conclusion: &r.Conclusion, Output: output(r, pages[page])}
+		o := gh.UpdateCheckRunOptions{Name: r.Name, Status: new("completed"), Conclusion: &r.Conclusion, Output: output(r, pages[page])}
 		err = c.call(ctx, what, need, func() error {
 			_, _, err := c.api.Checks.UpdateCheckRun(ctx, c.owner, c.name, id, o)
 			return err
@@ -91,7 +91,7 @@ func (c *Client) Check(ctx context.Context, r CheckRun) (string, error) {
 // findCheck looks for the report that an earlier try made, and how many
 // annotations it has.
 func (c *Client) findCheck(ctx context.Context, r CheckRun) (id int64, address string, annotations int, err error) {
-	o := &gh.ListCheckRunsOptions{CheckName: &r.Name, Filter: gh.Ptr("all"), ListOptions: gh.ListOptions{PerPage: 100}}
+	o := &gh.ListCheckRunsOptions{CheckName: &r.Name, Filter: new("all"), ListOptions: gh.ListOptions{PerPage: 100}}
 	for range maxRuns {
 		var list *gh.ListCheckRunsResults
 		var resp *gh.Response
@@ -131,20 +131,20 @@ func paged(all []Annotation) [][]Annotation {
 }
 
 func output(r CheckRun, page []Annotation) *gh.CheckRunOutput {
-	o := &gh.CheckRunOutput{Title: &r.Title, Summary: gh.Ptr(clip(r.Summary, maxText))}
+	o := &gh.CheckRunOutput{Title: &r.Title, Summary: new(clip(r.Summary, maxText))}
 	for _, a := range page {
 		level := map[string]string{"error": "failure", "warning": "warning"}[a.Level]
 		if level == "" {
 			level = "notice"
 		}
 		end := max(a.EndLine, a.Line)
-		x := &gh.CheckRunAnnotation{Path: &a.Path, StartLine: gh.Ptr(max(a.Line, 1)), EndLine: gh.Ptr(max(end, 1)), AnnotationLevel: &level,
-			Message: gh.Ptr(clip(a.Message, maxText)), Title: gh.Ptr(clip(a.Title, 255))}
+		x := &gh.CheckRunAnnotation{Path: &a.Path, StartLine: new(max(a.Line, 1)), EndLine: new(max(end, 1)), AnnotationLevel: &level,
+			Message: new(clip(a.Message, maxText)), Title: new(clip(a.Title, 255))}
 		if a.Hint != "" {
-			x.RawDetails = gh.Ptr(clip(a.Hint, maxText))
+			x.RawDetails = new(clip(a.Hint, maxText))
 		}
 		if a.Column > 0 && end == a.Line { // columns are for one line only
-			x.StartColumn, x.EndColumn = &a.Column, gh.Ptr(max(a.EndColumn, a.Column))
+			x.StartColumn, x.EndColumn = &a.Column, new(max(a.EndColumn, a.Column))
 		}
 		o.Annotations = append(o.Annotations, x)
 	}
@@ -154,7 +154,7 @@ func output(r CheckRun, page []Annotation) *gh.CheckRunOutput {
 // Status writes a commit status, for tokens that may not write check runs. A
 // repeat adds an equal one, of which the newest counts. It needs statuses: write.
 func (c *Client) Status(ctx context.Context, sha, name, state, description, target string) error {
-	s := gh.RepoStatus{State: &state, Context: &name, Description: gh.Ptr(clip(description, 140))}
+	s := gh.RepoStatus{State: &state, Context: &name, Description: new(clip(description, 140))}
 	if target != "" {
 		s.TargetURL = &target
 	}

@@ -41,9 +41,9 @@ func (c *Client) Deploy(ctx context.Context, d Deployment) error {
 	if id == 0 {
 		err = c.call(ctx, "creating a deployment", needDeployments, func() error {
 			made, _, err := c.api.Repositories.CreateDeployment(ctx, c.owner, c.name, gh.DeploymentRequest{
-				Ref: d.SHA, Task: gh.Ptr("deploy"), Environment: &d.Environment, Description: gh.Ptr(clip(d.Description, 140)),
+				Ref: d.SHA, Task: new("deploy"), Environment: &d.Environment, Description: new(clip(d.Description, 140)),
 				// Without these GitHub merges branches, and waits for checks that nobody requires.
-				AutoMerge: gh.Ptr(false), RequiredContexts: []string{}, Payload: payload{d.Key},
+				AutoMerge: new(false), RequiredContexts: []string{}, Payload: payload{d.Key},
 			})
 			id = made.GetID()
 			return err
@@ -122,7 +122,7 @@ func (c *Client) setState(ctx context.Context, id int64, d Deployment) error {
 	if done, err := same(); err != nil || done {
 		return err
 	}
-	r := gh.DeploymentStatusRequest{State: d.State, Description: &description, AutoInactive: gh.Ptr(false)}
+	r := gh.DeploymentStatusRequest{State: d.State, Description: &description, AutoInactive: new(false)}
 	if d.LogURL != "" {
 		r.LogURL = &d.LogURL
 	}
