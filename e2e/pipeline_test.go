@@ -183,6 +183,7 @@ type event struct {
 type runOutcome struct {
 	code    int
 	log     string
+	events  []event
 	jobs    map[string]string            // job: success or failure
 	outputs map[string]map[string]string // job, and "job/step": outputs of its steps, later ones over earlier ones
 }
@@ -261,6 +262,7 @@ func (p *platform) push(t *testing.T, sha string) runOutcome {
 			fmt.Fprintf(&log, "%s\n", lines.Text())
 			continue
 		}
+		o.events = append(o.events, e)
 		name := e.JobID
 		if e.JobResult != "" {
 			o.jobs[name] = e.JobResult
