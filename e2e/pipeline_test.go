@@ -32,18 +32,19 @@ const appTokenSHA = "bcd2ba49218906704ab6c1aa796996da409d3eb1"
 // platform is everything around a repository on GitHub, on this machine: a
 // runner, a registry, the git remote.
 type platform struct {
-	dir      string
-	action   string // the checkout behind actionSHA
-	repo     string // the application's checkout
-	hub      string // its remote, which keeps the ledger
-	registry string
-	base     string
-	mirror   *releases
-	appToken string // a stand-in for actions/create-github-app-token
-	run      int
-	env      []string
-	secrets  map[string]string
-	github   *fake.Server
+	dir       string
+	action    string // the checkout behind actionSHA
+	repo      string // the application's checkout
+	hub       string // its remote, which keeps the ledger
+	registry  string
+	base      string
+	mirror    *releases
+	artifacts string
+	appToken  string // a stand-in for actions/create-github-app-token
+	run       int
+	env       []string
+	secrets   map[string]string
+	github    *fake.Server
 }
 
 func newPlatform(t *testing.T) *platform {
@@ -80,6 +81,19 @@ func newPlatform(t *testing.T) *platform {
 	} {
 		if err := write(filepath.Join(p.appToken, path), []byte(text)); err != nil {
 			t.Fatal(err)
+		}
+	}
+	p.artifacts = filepath.Join(p.dir, "artifacts")
+	for name, script := range map[string]string{
+		// act's artifact server refuses the real ones; these keep the same promise on a disk.
+		"upload-artifact":   "const fs=require('fs'),p=process.env.INPUT_PATH,d=process.env.ARTIFACTS+'/'+process.env.INPUT_NAME;if(fs.existsSync(p)){fs.mkdirSync(d,{recursive:true});fs.copyFileSync(p,d+'/'+require('path').basename(p))}\n",
+		"download-artifact": "const fs=require('fs'),pre=process.env.INPUT_PATTERN.replace(/\\*$/,'');for(const n of fs.readdirSync(process.env.ARTIFACTS))if(n.startsWith(pre))fs.cpSync(process.env.ARTIFACTS+'/'+n,process.env.INPUT_PATH+'/'+n,{recursive:true})\n",
+	} {
+		meta := "name: stand-in\ndescription: stand-in\ninputs: {name: {}, path: {}, pattern: {}, if-no-files-found: {}, retention-days: {}}\nruns: {using: node24, main: main.js}\n"
+		for path, text := range map[string]string{"action.yml": meta, "main.js": script} {
+			if err := write(filepath.Join(p.dir, name, path), []byte(text)); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	p.hub, p.repo = filepath.Join(p.dir, "hub.git"), filepath.Join(p.dir, "shop")
@@ -212,7 +226,7 @@ func (p *platform) push(t *testing.T, sha string) runOutcome {
 	if err := os.WriteFile(filepath.Join(workflows, "pipeline.yml"), text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, job := range []string{"check", "plan", "test", "package", "staging", "canary", "production", "take-back"} {
+	for _, job := range []string{"check", "plan", "test", "report", "package", "staging", "canary", "production", "take-back"} {
 		if err := os.MkdirAll(filepath.Join(jobs, job), 0o755); err != nil {
 			t.Fatal(err)
 		}
@@ -238,6 +252,9 @@ func (p *platform) push(t *testing.T, sha string) runOutcome {
 	args := []string{"push", "-C", p.repo, "-W", ".github/workflows/deploy.yml", "--no-cache-server", "--json", "--concurrent-jobs", "1",
 		"--local-repository", "fairlead-ci/fairlead@" + actionSHA + "=" + p.action,
 		"--local-repository", "actions/create-github-app-token@" + appTokenSHA + "=" + p.appToken,
+		"--local-repository", "actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a=" + filepath.Join(p.dir, "upload-artifact"),
+		"--local-repository", "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c=" + filepath.Join(p.dir, "download-artifact"),
+		"--env", "ARTIFACTS=" + p.artifacts,
 		"-e", filepath.Join(work, "event.json"), "--secret-file", filepath.Join(work, "secrets"), "-a", "ann",
 		"--env", "GITHUB_RUN_ID=" + fmt.Sprint(100+p.run), "--env", "GITHUB_RUN_NUMBER=" + fmt.Sprint(p.run), "--env", "GITHUB_REPOSITORY=acme/shop",
 		"--env", "FAIRLEAD_MIRROR=" + p.mirror.URL, "--env", "GITHUB_API_URL=" + p.github.URL}
@@ -403,5 +420,44 @@ deadline = "2m"
 		if !strings.Contains(dump, want) {
 			t.Errorf("no %q", want)
 		}
+	}
+}
+
+// TestPipelineShards: shards test one digest, and one job publishes it.
+func TestPipelineShards(t *testing.T) {
+	podmanWorks(t)
+	p := newPlatform(t)
+	text := fmt.Sprintf(caller, p.registry, p.base, "tag", "tag", p.hub)
+	text = strings.Replace(text, "      test: pytest", "      canary: false\n      service: shop\n      shards: '[1, 2]'\n      test: pytest", 1)
+	// Each shard takes every second test of the example.
+	files := map[string]string{".github/workflows/deploy.yml": text, "tests/conftest.py": `
+import os
+import pytest
+
+os.environ.setdefault("SECRET_KEY", "test")
+
+
+def pytest_collection_modifyitems(config, items):
+    shard, shards = int(os.environ["FAIRLEAD_SHARD"]), int(os.environ["FAIRLEAD_SHARDS"])
+    items[:] = [x for i, x in enumerate(sorted(items, key=lambda x: x.nodeid)) if i % shards == shard - 1]
+`}
+	own, err := os.ReadFile(filepath.Join(repo(t), "examples", "hello", "tests", "conftest.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files["tests/conftest.py"] = string(own) + files["tests/conftest.py"]
+	out := p.push(t, p.release(t, 1, files))
+	want := map[string]string{"check": "success", "plan": "success", "test": "success", "report": "success", "package": "success", "staging": "success", "production": "success"}
+	if out.code != 0 || !maps.Equal(out.jobs, want) {
+		t.Fatalf("exit code %d, jobs %v\n%s", out.code, out.jobs, out.log)
+	}
+	if plan, made := out.outputs["plan"]["digest"], out.outputs["package"]["digest"]; plan != made || made == "" {
+		t.Errorf("planned %q, published %q", plan, made)
+	}
+	if got := out.outputs["report"]["tests"]; got != "18" {
+		t.Errorf("the merged report counts %q tests, want 18", got)
+	}
+	if !strings.Contains(p.github.Dump(), "fairlead / tests (shop)") {
+		t.Errorf("GitHub shows\n%s", p.github.Dump())
 	}
 }

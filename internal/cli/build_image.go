@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -60,6 +61,7 @@ type buildImageCmd struct {
 	TestInclude      []string      `help:"Test files and folders (tests, test, conftest.py, pytest.ini if not given)." placeholder:"PATHS"`
 	TestNetwork      string        `enum:"none,host" default:"none" help:"What the tests can reach."`
 	TestShard        string        `help:"Which part of the tests runs here: I/N. The command gets FAIRLEAD_SHARD and FAIRLEAD_SHARDS, and picks its own." placeholder:"I/N"`
+	Junit            string        `help:"Write the tests' report, JUnit XML, to this file. pytest is told by itself; another runner finds the path to write to in FAIRLEAD_JUNIT." placeholder:"FILE"`
 	NoTest           bool          `help:"Do not test, whatever the settings say: another job did, of the digest expected."`
 	ExpectDigest     string        `help:"The digest that must come out; anything else is an error, and nothing is published." placeholder:"DIGEST"`
 	TestTimeout      time.Duration `default:"30m" help:"When a test run is given up."`
@@ -103,6 +105,11 @@ func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if t := res.Test; t != nil && t.JUnit != nil {
+		if err := os.WriteFile(c.Junit, t.JUnit, 0o644); err != nil {
+			return nil, failure.New(failure.Usage, "", "--junit: %w", err)
+		}
 	}
 	return c.outcome(res), nil
 }
@@ -172,14 +179,31 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 			t.Services = append(t.Services, svc)
 		}
 		if c.TestShard != "" {
-			if n, err := fmt.Sscanf(c.TestShard, "%d/%d", &t.Shard, &t.Shards); n != 2 || err != nil || t.Shard < 1 || t.Shard > t.Shards || fmt.Sprintf("%d/%d", t.Shard, t.Shards) != c.TestShard {
-				return r, failure.New(failure.Usage, "1/3 is the first of three", "test-shard %q is not I/N", c.TestShard)
+			if t.Shard, t.Shards, err = shard(c.TestShard); err != nil {
+				return r, err
 			}
 		}
+		t.JUnit = c.Junit != ""
 		r.Test = t
 	}
 	r.Index, err = s.indexConfig(c.IndexURL, c.ExtraIndexURL, c.FindLinks)
 	return r, err
+}
+
+// shard reads "2/3" and "2/[1, 2, 3]": a workflow has the list that its matrix
+// is made of, and no way to count it.
+func shard(s string) (i, n int, err error) {
+	first, rest, _ := strings.Cut(s, "/")
+	var list []any
+	if json.Unmarshal([]byte(rest), &list) == nil {
+		rest = strconv.Itoa(len(list))
+	}
+	i, errI := strconv.Atoi(strings.TrimSpace(first))
+	n, errN := strconv.Atoi(strings.TrimSpace(rest))
+	if errI != nil || errN != nil || i < 1 || i > n {
+		return 0, 0, failure.New(failure.Usage, "1/3 is the first of three", "test-shard %q is not I/N", s)
+	}
+	return i, n, nil
 }
 
 // words splits a command as a shell would, without running one.
@@ -204,7 +228,10 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 	if r.Test != nil {
 		o.report, o.folder = &c.reportFlags, c.Context
 	}
-	if r.Verdict != finding.Pass && r.Test != nil {
+	if r.Test != nil && r.Test.Report != nil {
+		o.headline = r.Test.Report.String() + " inside " + o.headline
+		o.annotations = testAnnotations(r.Test.Report, c.Context)
+	} else if r.Verdict != finding.Pass && r.Test != nil {
 		o.annotations = []gha.Annotation{{Level: gha.LevelError, Title: "tests failed inside the image",
 			Message: fmt.Sprintf("%s ended with exit code %d; nothing was published", strings.Join(r.Test.Command, " "), r.Test.ExitCode)}}
 	}

@@ -80,3 +80,15 @@ func TestGitCredentials(t *testing.T) {
 		}
 	}
 }
+
+func TestShard(t *testing.T) {
+	for _, c := range []struct {
+		in   string
+		i, n int
+	}{{"2/3", 2, 3}, {"1/[1]", 1, 1}, {"3/[1, 2, 3, 4]", 3, 4}, {"", 0, 0}, {"0/3", 0, 0}, {"4/3", 0, 0}, {"1/", 0, 0}, {"1/x", 0, 0}, {"2/[1]", 0, 0}} {
+		i, n, err := shard(c.in)
+		if i != c.i || n != c.n || (err == nil) != (c.n > 0) {
+			t.Errorf("%q: %d of %d, %v", c.in, i, n, err)
+		}
+	}
+}

@@ -52,6 +52,8 @@ func faces() []face {
 		{"build-image", "Turn a locked Python project into a reproducible OCI image, test inside it, publish what passed.", "package", "blue",
 			[]output{verdict, {"image", "The repository."}, {"digest", "The image's digest, sha256:…"}, {"ref", "repository@digest, as promote takes it."}, {"tags", "The tags that were set, one per line."}},
 			[]permission{read, packages}},
+		{"junit", "Merge test reports in JUnit XML, such as those of shards, into one result.", "check-square", "blue",
+			[]output{verdict, {"tests", "Number of tests."}, {"failures", "Number that failed."}, {"skipped", "Number that were skipped."}}, []permission{checks}},
 		{"promote", "Move one image digest into an environment, or take a canary back; writes the ledger.", "chevrons-up", "blue", promoted, []permission{ledger, packages, deployments}},
 		{"rollback", "Return an environment to its previous good digest, and hold it there.", "rewind", "blue", promoted, []permission{ledger, packages, deployments}},
 		{"hold", "Stop automatic promotions into an environment.", "pause", "blue", promoted, []permission{ledger}},

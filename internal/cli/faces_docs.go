@@ -12,6 +12,8 @@ func (f face) page() string {
 	switch f.tool {
 	case "rollback", "hold", "unhold":
 		return "docs/promote.md"
+	case "junit":
+		return "docs/build-image.md"
 	}
 	return "docs/" + f.tool + ".md"
 }

@@ -119,9 +119,17 @@ func TestOutputsAreDeclared(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	report := filepath.Join(t.TempDir(), "r.xml")
+	if err := os.WriteFile(report, []byte("<testsuite/>"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	merged, err := (&junitCmd{Report: []string{report}}).run(t.Context(), env)
+	if err != nil {
+		t.Fatal(err)
+	}
 	promoted := promoteOutcome(&promote.Report{}, "")
 	for tool, o := range map[string]*outcome{
-		"check": checked, "pin-check": pins, "build-image": (&buildImageCmd{}).outcome(&image.Result{}), "canary-gate": canaryOutcome(canary.Report{}),
+		"junit": merged, "check": checked, "pin-check": pins, "build-image": (&buildImageCmd{}).outcome(&image.Result{}), "canary-gate": canaryOutcome(canary.Report{}),
 		"promote": promoted, "rollback": promoted, "hold": promoted, "unhold": promoted,
 	} {
 		f, ok := faceOf(tool)

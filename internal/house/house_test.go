@@ -41,6 +41,7 @@ var level = []struct {
 	{"internal/gha", 1},
 	{"internal/github", 1},
 	{"internal/config", 1},
+	{"internal/junit", 0},
 	{"internal/tunnel", 0}, // used by engine and by tools
 	{"internal/fake", 1},
 	{"examples", 1},

@@ -125,6 +125,8 @@ type Test struct {
 	// Include are the test files and folders, relative to Context; default
 	// tests, test, conftest.py, pytest.ini: those that exist.
 	Include []string
+	// JUnit collects the tests' report in the JUnit format.
+	JUnit bool
 	// Services run beside the tests; podman or docker only.
 	Services []Service
 	// Shard and Shards tell the command, in FAIRLEAD_SHARD and FAIRLEAD_SHARDS,

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/junit"
 )
 
 // Result is what a build made: the build-image document of design.md.
@@ -80,6 +81,9 @@ type Run struct {
 	Seconds  float64  `json:"seconds"`
 	// Tail is the end of the output.
 	Tail string `json:"tail"`
+	// Report is what the tests' own report says, if it was asked for; JUnit its text.
+	Report *junit.Report `json:"report,omitempty"`
+	JUnit  []byte        `json:"-"`
 }
 
 // cacheOf sums up the layers' reuse; a base's layers say nothing about it.

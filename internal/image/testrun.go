@@ -113,9 +113,25 @@ func (b *builder) run(ctx context.Context, e engine.Engine, spec engine.Spec, pl
 	if b.deps.TestOutput != nil {
 		out = io.MultiWriter(b.deps.TestOutput, tail)
 	}
+	var split *splitter
+	stdout := out
+	if b.Test.JUnit {
+		var mark string
+		spec.Command, mark = reported(spec.Command)
+		spec.Env["FAIRLEAD_JUNIT"] = junitPath
+		split = &splitter{to: out, mark: []byte(mark)}
+		stdout = split
+	}
 	start := b.deps.Now()
-	code, err := e.Run(within, spec, out, out)
+	code, err := e.Run(within, spec, stdout, out)
 	b.result.Test = &Run{Command: b.Test.Command, Platform: platform, Engine: e.Name(), ExitCode: code, Seconds: b.deps.Now().Sub(start).Seconds(), Tail: tail.String()}
+	if split != nil && err == nil {
+		if r, text, err := split.report(); err != nil {
+			b.note("test report: %v", err)
+		} else {
+			b.result.Test.Report, b.result.Test.JUnit = r, text
+		}
+	}
 	switch {
 	case err != nil && ctx.Err() == nil && errors.Is(within.Err(), context.DeadlineExceeded):
 		b.result.Verdict = finding.Fail

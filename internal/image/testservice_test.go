@@ -1,6 +1,8 @@
 package image
 
 import (
+	"bytes"
+	"encoding/base64"
 	"strings"
 	"testing"
 
@@ -32,5 +34,35 @@ func TestServicesShareOneNetwork(t *testing.T) {
 	}
 	if n := s.network(engine.NetworkHost); n != engine.NetworkHost {
 		t.Errorf("asked for the host's network, the tests get %q", n)
+	}
+}
+
+// The report stands behind a mark that output cannot contain by chance, and all
+// else is passed on, however it is cut into writes.
+func TestReportIsTakenFromTheOutput(t *testing.T) {
+	const text = `<testsuite><testcase name="a"/></testsuite>`
+	whole := "first\nmark\nmark:no\n..mark:x\n\nmark:" + base64.StdEncoding.EncodeToString([]byte(text)) + "\nlast"
+	whole = strings.Replace(whole, "mark:no", "marx:no", 1)
+	for size := 1; size < 9; size++ {
+		var out bytes.Buffer
+		s := &splitter{to: &out, mark: []byte("mark:")}
+		for rest := []byte(whole); len(rest) > 0; {
+			n := min(size, len(rest))
+			if k, err := s.Write(rest[:n]); k != n || err != nil {
+				t.Fatal(k, err)
+			}
+			rest = rest[n:]
+		}
+		r, data, err := s.report()
+		if err != nil || r.Tests != 1 || string(data) != text || out.String() != "first\nmark\nmarx:no\n..mark:x\n\nlast" {
+			t.Errorf("writes of %d: %v, %v, %q, passed on %q", size, err, r, data, out.String())
+		}
+	}
+	command, mark := reported([]string{"/app/.venv/bin/pytest", "-q"})
+	if command[len(command)-1] != "--junitxml="+junitPath || command[3] != mark {
+		t.Errorf("command %q", command)
+	}
+	if command, _ := reported([]string{"make", "test"}); command[len(command)-1] != "test" {
+		t.Errorf("command %q", command)
 	}
 }
