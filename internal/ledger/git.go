@@ -251,25 +251,36 @@ func (g *Git) Append(ctx context.Context, service, env, parent string, e Entry) 
 	if err != nil {
 		return Record{}, err
 	}
-	_, err = g.git(ctx, nil, "push", "-q", "--porcelain", "--force-with-lease="+ref+":"+parent, "--", g.o.Remote, oid+":"+ref)
-	if err == nil {
-		return Record{OID: oid, Entry: e}, nil
+	for n := 1; ; n++ {
+		_, err = g.git(ctx, nil, "push", "-q", "--porcelain", "--force-with-lease="+ref+":"+parent, "--", g.o.Remote, oid+":"+ref)
+		if err == nil {
+			return Record{OID: oid, Entry: e}, nil
+		}
+		if ctx.Err() != nil {
+			return Record{}, ctx.Err()
+		}
+		// The answer may have been lost after the push: look before judging.
+		now, lookErr := g.tip(ctx, ref)
+		switch {
+		case lookErr != nil:
+			return Record{}, failure.Wrap(failure.Service, "run again: the ledger is looked at first", fmt.Errorf("appending to the ledger: %w", errors.Join(err, lookErr)))
+		case now == oid:
+			return Record{OID: oid, Entry: e}, nil
+		case now != parent:
+			return Record{}, ErrMoved
+		}
+		if n >= g.o.Tries || !transient(err.Error()) {
+			break
+		}
+		if err := g.o.Sleep(ctx, time.Duration(n)*500*time.Millisecond); err != nil {
+			return Record{}, err
+		}
 	}
-	if ctx.Err() != nil {
-		return Record{}, ctx.Err()
+	hint := refusalHint(err.Error())
+	if hint == "" {
+		hint = "allow this identity to push to " + strings.TrimPrefix(ref, "refs/heads/") + " (contents: write, and no ruleset against it)"
 	}
-	// The answer may have been lost after the push: look before judging.
-	now, lookErr := g.tip(ctx, ref)
-	switch {
-	case lookErr != nil:
-		return Record{}, failure.Wrap(failure.Service, "run again: the ledger is looked at first", fmt.Errorf("appending to the ledger: %w", errors.Join(err, lookErr)))
-	case now == oid:
-		return Record{OID: oid, Entry: e}, nil
-	case now != parent:
-		return Record{}, ErrMoved
-	}
-	return Record{}, failure.New(failure.Service, "allow this identity to push to "+strings.TrimPrefix(ref, "refs/heads/")+" (contents: write, and no ruleset against it)",
-		"appending to the ledger %s: the remote refuses the push: %w", g.Name(), err)
+	return Record{}, failure.New(failure.Service, hint, "appending to the ledger %s: the remote refuses the push: %w", g.Name(), err)
 }
 
 // have makes sure that the parent's commit is here: another process may have

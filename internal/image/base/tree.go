@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 )
@@ -100,15 +99,6 @@ func (t *tree) addOptional(names ...string) {
 
 // set places a made entry.
 func (t *tree) set(e layer.Entry) { t.entries["/"+e.Path] = e }
-
-// stamp changes whenever a file's content does: the kernel sets the change time.
-func stamp(info fs.FileInfo) string {
-	s, ok := info.Sys().(*syscall.Stat_t)
-	if !ok {
-		return info.ModTime().String()
-	}
-	return fmt.Sprint(s.Dev, s.Ino, s.Ctim.Sec, s.Ctim.Nsec)
-}
 
 // key names the tree's content for a cache on this machine.
 func (t *tree) key() string {
