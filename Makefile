@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
@@ -48,6 +48,10 @@ fuzz: ## every parser, FUZZTIME each
 bench: build ## speed, as ratios to the peers in the same run
 	@scripts/need bench
 	scripts/bench
+
+bench-bootstrap: build ## how long an action takes to start its tool
+	@scripts/need e2e
+	go run ./bench/bootstrap $(CURDIR)/.cache/node/node_modules/.bin/node $(CURDIR)/$(BIN) .
 
 clean:
 	rm -rf bin .cache
