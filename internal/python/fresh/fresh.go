@@ -9,6 +9,7 @@
 package fresh
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -127,13 +128,9 @@ func table(v any, keys ...string) map[string]any {
 
 // lineOf is the line of the first occurrence of a value in a file, 0 if none.
 func lineOf(data []byte, value string) int {
-	line := 1
-	for i := 0; i+len(value) <= len(data); i++ {
-		if data[i] == '\n' {
-			line++
-		} else if value != "" && data[i] == value[0] && string(data[i:i+len(value)]) == value {
-			return line
-		}
+	i := bytes.Index(data, []byte(value))
+	if value == "" || i < 0 {
+		return 0
 	}
-	return 0
+	return bytes.Count(data[:i], []byte("\n")) + 1
 }
