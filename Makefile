@@ -38,8 +38,9 @@ lint: ## formatting, vet, staticcheck, our own rules
 generate: ## everything that is written by a program
 	go generate ./...
 
-conformance: ## against pip, packaging and uv from the package index
+conformance: ## against pip, packaging, uv, poetry, pdm and pipenv from the package index
 	@scripts/need conformance
+	@scripts/conformance-tools
 	go test -tags conformance -count=1 -timeout 60m -run Conformance -v ./internal/...
 
 fuzz: ## every parser, FUZZTIME each

@@ -39,22 +39,30 @@ func (p *parser) requirementOptions(src *source, l *logical, toks []token) []Has
 		at := src.span(l, o.start, o.end)
 		switch o.name {
 		case "--hash":
-			algo, hexdigest, ok := strings.Cut(o.value, ":")
-			if !ok || !slices.Contains([]string{"sha256", "sha384", "sha512"}, algo) {
-				p.problem(at, "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
-				continue
+			if h := p.hash(l, o, at); h != nil && h.Hex != "" {
+				hashes = append(hashes, *h)
 			}
-			if want := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algo]; len(hexdigest) != want || !isHex(hexdigest) {
-				p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, want)
-				continue
-			}
-			hashes = append(hashes, Hash{algo, strings.ToLower(hexdigest), at})
 		case "--config-settings":
 		default:
 			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
 		}
 	}
 	return hashes
+}
+
+// hash reads a --hash; nil is one that pip refuses, an empty Hex one of the wrong
+// length, which pip would notice only when it compares.
+func (p *parser) hash(l *logical, o option, at Pos) *Hash {
+	algo, hexdigest, ok := strings.Cut(o.value, ":")
+	if !ok || !slices.Contains([]string{"sha256", "sha384", "sha512"}, algo) {
+		p.problem(at, "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
+		return nil
+	}
+	if want := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algo]; len(hexdigest) != want || !isHex(hexdigest) {
+		p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, want)
+		return &Hash{}
+	}
+	return &Hash{algo, strings.ToLower(hexdigest), at}
 }
 
 func isHex(s string) bool {
@@ -88,8 +96,9 @@ func (p *parser) options(src *source, l *logical, toks []token) {
 			p.include(src, l, o, at)
 		case chosen >= 0:
 			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
-		case o.name == "--hash":
+		case o.name == "--hash" && p.hash(l, o, at) != nil:
 			p.problem(at, "--hash belongs behind a requirement, on the same line")
+		case o.name == "--hash":
 		default:
 			p.set.Items = append(p.set.Items, Item{Kind: Option, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from, Constraint: src.constraint})
 		}

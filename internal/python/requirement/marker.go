@@ -1,6 +1,7 @@
 package requirement
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,7 +149,10 @@ func (p *scanner) operand() (operand, error) {
 		if end < 0 {
 			return operand{}, p.errf("the string has no closing quote")
 		}
-		text := p.s[p.i+1 : p.i+1+end]
+		text, ok := literal(p.s[p.i+1 : p.i+1+end])
+		if !ok {
+			return operand{}, p.errf("the string is no Python string")
+		}
 		p.i += end + 2
 		return operand{text: text}, nil
 	}
@@ -162,6 +166,45 @@ func (p *scanner) operand() (operand, error) {
 		return operand{}, p.errf("expected a marker variable or a quoted string")
 	}
 	return operand{variable: true, text: name}, nil
+}
+
+// literal reads the inside of a Python string, which packaging evaluates as
+// Python would: simple escapes stand for their character, unknown ones for
+// themselves.
+func literal(s string) (string, bool) {
+	if strings.ContainsAny(s, "\r\n\x00") {
+		return "", false
+	}
+	if !strings.Contains(s, `\`) {
+		return s, true
+	}
+	simple := map[byte]byte{'\\': '\\', '\'': '\'', '"': '"', 'n': '\n', 'r': '\r', 't': '\t', 'a': '\a', 'b': '\b', 'f': '\f', 'v': '\v'}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] != '\\' {
+			b.WriteByte(s[i])
+			continue
+		}
+		i++
+		if i == len(s) || strings.IndexByte("xuUN", s[i]) >= 0 {
+			return "", false // these have no use in a marker
+		}
+		if s[i] >= '0' && s[i] <= '7' {
+			n, end := 0, i
+			for ; end < len(s) && end < i+3 && s[end] >= '0' && s[end] <= '7'; end++ {
+				n = n*8 + int(s[end]-'0')
+			}
+			b.WriteRune(rune(n))
+			i = end - 1
+			continue
+		}
+		if c, ok := simple[s[i]]; ok {
+			b.WriteByte(c)
+		} else {
+			b.WriteString(s[i-1 : i+1])
+		}
+	}
+	return b.String(), true
 }
 
 func (p *scanner) operator() (string, error) {
@@ -210,38 +253,77 @@ func (o operand) String() string {
 	}
 }
 
-// Eval says whether the marker holds in env. A nil marker always holds.
+// Eval says whether the marker holds in env. A nil marker always holds. As in
+// packaging, a comparison that makes no sense is an error wherever it stands; a
+// variable that env lacks is one only where the answer depends on it.
 func (m *Marker) Eval(env Env) (bool, error) {
 	if m == nil {
 		return true, nil
 	}
-	switch {
-	case len(m.parts) > 0:
-		for _, p := range m.parts {
-			ok, err := p.Eval(env)
-			if err != nil || ok == (m.op == "or") {
-				return ok, err
-			}
+	if len(m.parts) == 0 {
+		return m.single(env)
+	}
+	var unknown error
+	decided := false
+	for _, p := range m.parts {
+		ok, err := p.Eval(env)
+		var u *unknownVariable
+		switch {
+		case errors.As(err, &u):
+			unknown = err
+		case err != nil:
+			return false, err
+		case ok == (m.op == "or"):
+			decided = true
 		}
-		return m.op == "and", nil
-	case m.left.variable && m.left.text == "extra", m.right.variable && m.right.text == "extra":
+	}
+	if decided || unknown == nil {
+		return decided == (m.op == "or"), nil
+	}
+	return false, unknown
+}
+
+// unknownVariable is the error for a variable that an environment lacks.
+type unknownVariable struct{ name string }
+
+func (u *unknownVariable) Error() string {
+	return "evaluating a marker: " + u.name + " is not known for the target"
+}
+
+// single evaluates a comparison. The left side's variable, or else the right
+// one's, decides how; a second variable is its own name (packaging does so).
+func (m *Marker) single(env Env) (bool, error) {
+	key := m.left
+	if !key.variable {
+		key = m.right
+	}
+	switch key.text {
+	case "extra":
 		return m.extra(env.Extras)
-	case m.right.variable && (m.right.text == "extras" || m.right.text == "dependency_groups"):
+	case "extras", "dependency_groups":
+		if m.left.variable {
+			return false, fmt.Errorf("evaluating marker %q: %s is a set, which stands behind \"in\" only", m, key.text)
+		}
 		set := env.Extras
-		if m.right.text == "dependency_groups" {
+		if key.text == "dependency_groups" {
 			set = env.Groups
 		}
-		return has(set, m.left.text) == (m.op == "in"), nil
+		switch m.op {
+		case "in":
+			return has(set, m.left.text), nil
+		case "not in":
+			return !has(set, m.left.text), nil
+		}
+		return false, fmt.Errorf("evaluating marker %q: %s is a set, which stands behind \"in\" only", m, key.text)
 	}
-	left, err := env.value(m.left)
-	if err != nil {
-		return false, err
+	value, ok := env.Vars[key.text]
+	if !ok {
+		return false, &unknownVariable{key.text}
 	}
-	right, err := env.value(m.right)
-	if err != nil {
-		return false, err
+	if m.left.variable {
+		return m.compare(key.text, value, m.right.text)
 	}
-	return m.compare(left, right)
+	return m.compare(key.text, m.left.text, value)
 }
 
 func has(set []string, name string) bool {
@@ -262,58 +344,39 @@ func (m *Marker) extra(extras []string) (bool, error) {
 	return false, fmt.Errorf("evaluating marker %q: \"extra\" compares with == and != only", m)
 }
 
-func (e Env) value(o operand) (string, error) {
-	if !o.variable {
-		return o.text, nil
-	}
-	v, ok := e.Vars[o.text]
-	if !ok {
-		return "", fmt.Errorf("evaluating a marker: %s is not known for the target", o.text)
-	}
-	return v, nil
-}
-
-// compare follows packaging: where one side is a version variable and operator
+// compare follows packaging: where the key is a version variable and operator
 // and right side read as a specifier, versions are compared (pre-releases
-// admitted); all else is compared as strings.
-func (m *Marker) compare(left, right string) (bool, error) {
+// admitted, what is no version fits nothing). All else is compared as strings,
+// which have no order: "<" and ">" never hold.
+func (m *Marker) compare(key, left, right string) (bool, error) {
+	if isVersion(key) && m.op != "in" && m.op != "not in" {
+		if ss, err := version.ParseSpecifiers(m.op + right); err == nil && len(ss) == 1 {
+			if m.op == "===" {
+				return strings.EqualFold(left, ss[0].Version), nil
+			}
+			v, err := version.Parse(left)
+			return err == nil && ss.Contains(v, true), nil
+		}
+	}
 	switch m.op {
 	case "in":
 		return strings.Contains(right, left), nil
 	case "not in":
 		return !strings.Contains(right, left), nil
-	}
-	if isVersionVar(m.left) || isVersionVar(m.right) {
-		if ss, err := version.ParseSpecifiers(m.op + right); err == nil {
-			v, err := version.Parse(left)
-			if err != nil {
-				return false, fmt.Errorf("evaluating marker %q: %w", m, err)
-			}
-			return ss.Contains(v, true), nil
-		}
-	}
-	switch m.op {
-	case "==":
+	case "==", "<=", ">=":
 		return left == right, nil
 	case "!=":
 		return left != right, nil
-	case "<":
-		return left < right, nil
-	case "<=":
-		return left <= right, nil
-	case ">":
-		return left > right, nil
-	case ">=":
-		return left >= right, nil
+	case "<", ">":
+		return false, nil
 	}
 	return false, fmt.Errorf("evaluating marker %q: %s compares versions only", m, m.op)
 }
 
-func isVersionVar(o operand) bool {
-	if !o.variable {
-		return false
-	}
-	switch o.text {
+// isVersion names the variables that compare as versions (packaging,
+// MARKERS_REQUIRING_VERSION).
+func isVersion(key string) bool {
+	switch key {
 	case "python_version", "python_full_version", "implementation_version", "platform_release":
 		return true
 	}

@@ -114,14 +114,15 @@ func isAlnum(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// identifier reads a name or an extra: it begins and ends with a letter or digit.
+// identifier reads a name or an extra: it begins with a letter or digit and ends
+// with one, or with an underscore (packaging's \b takes that for a letter).
 func (p *scanner) identifier(what string) (string, error) {
 	start := p.i
 	for p.i < len(p.s) && (isAlnum(p.s[p.i]) || strings.IndexByte("-_.", p.s[p.i]) >= 0) {
 		p.i++
 	}
 	word := p.s[start:p.i]
-	if word == "" || !isAlnum(word[0]) || !isAlnum(word[len(word)-1]) {
+	if word == "" || !isAlnum(word[0]) || !isAlnum(word[len(word)-1]) && word[len(word)-1] != '_' {
 		p.i = start
 		return "", p.errf("expected %s", what)
 	}
@@ -202,31 +203,60 @@ func (p *scanner) url() (string, error) {
 	return url, nil
 }
 
-// specifiers reads the version clauses, in parentheses or not, up to the marker.
+// explain says what is wrong with what stands where clauses end and looks like one.
+func (p *scanner) explain(start int) error {
+	if p.i == len(p.s) || strings.IndexByte("; \t", p.s[p.i]) >= 0 {
+		return nil
+	}
+	begin := max(start, strings.LastIndexByte(p.s[:p.i], ',')+1)
+	end := p.i
+	for end < len(p.s) && strings.IndexByte(";, \t", p.s[end]) < 0 {
+		end++
+	}
+	clause := strings.TrimSpace(p.s[begin:end])
+	if clause == "" || strings.IndexByte("=<>!~", clause[0]) < 0 {
+		return nil
+	}
+	if _, err := version.ParseSpecifiers(clause); err != nil {
+		return &Error{start, err.Error()}
+	}
+	return nil
+}
+
+// specifiers reads the version clauses, in parentheses or not, as packaging's
+// tokenizer does: clause by clause, a comma between them and at most one behind
+// them; "===" takes all up to white space, ")" or ";".
 func (p *scanner) specifiers() (version.Specifiers, error) {
-	start, end := p.i, len(p.s)
-	if p.eat('(') {
-		n := strings.IndexByte(p.s[p.i:], ')')
-		if n < 0 {
+	start := p.i
+	paren := p.eat('(')
+	p.space()
+	var text strings.Builder
+	for {
+		n := version.Prefix(p.s[p.i:])
+		if n == 0 {
+			break
+		}
+		text.WriteString(p.s[p.i : p.i+n])
+		p.i += n
+		if rest := p.s[p.i:]; strings.HasPrefix(rest, ".*") || len(rest) > 1 && rest[0] == '+' && isAlnum(rest[1]) {
+			return nil, &Error{start, "\".*\" and local versions go with == and != only, and not together"}
+		}
+		p.space()
+		if !p.eat(',') {
+			break
+		}
+		text.WriteByte(',')
+		p.space()
+	}
+	if paren {
+		p.space()
+		if !p.eat(')') {
 			return nil, p.errf("expected \")\" after the version specifiers")
 		}
-		start, end = p.i, p.i+n
-		p.i = end + 1
-	} else {
-		if n := strings.IndexByte(p.s[p.i:], ';'); n >= 0 {
-			end = p.i + n
-		}
-		p.i = end
+	} else if err := p.explain(start); err != nil {
+		return nil, err
 	}
-	text := strings.TrimSpace(p.s[start:end])
-	if text == "" {
-		return nil, nil
-	}
-	// packaging's tokenizer wants an operator first, and a comma between clauses.
-	if text[0] == ',' || strings.HasSuffix(text, ",") || strings.ContainsAny(text, "\r\n") {
-		return nil, &Error{start, "expected a version specifier between commas"}
-	}
-	ss, err := version.ParseSpecifiers(text)
+	ss, err := version.ParseSpecifiers(text.String())
 	if err != nil {
 		return nil, &Error{start, err.Error()}
 	}

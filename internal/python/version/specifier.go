@@ -19,24 +19,43 @@ type Specifier struct {
 // empty set admits everything.
 type Specifiers []Specifier
 
-// clauses is the grammar of one clause's version by operator (packaging,
-// specifiers.py, Specifier._version_regex_str).
+// The grammar of one clause's version (packaging, specifiers.py,
+// Specifier._specifier_regex_str).
+const (
+	start      = `v?(?:[0-9]+!)?[0-9]+`
+	preForm    = `(?:[-_.]?(?:alpha|beta|preview|pre|a|b|c|rc)[-_.]?[0-9]*)?`
+	postForm   = `(?:(?:-[0-9]+)|(?:[-_.]?(?:post|rev|r)[-_.]?[0-9]*))?`
+	devForm    = `(?:[-_.]?dev[-_.]?[0-9]*)?`
+	localPart  = `(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?`
+	suffix     = preForm + postForm + devForm
+	equal      = start + `(?:\.[0-9]+)*(?:\.\*|` + suffix + localPart + `)`
+	compatible = start + `(?:\.[0-9]+)+` + suffix
+	ordered    = start + `(?:\.[0-9]+)*` + suffix
+	anything   = `[^\s;)]*`
+)
+
+// clauses is the grammar by operator.
 var clauses = sync.OnceValue(func() map[string]*regexp.Regexp {
-	const (
-		start = `(?i)^v?(?:[0-9]+!)?`
-		pre   = `(?:[-_.]?(?:alpha|beta|preview|pre|a|b|c|rc)[-_.]?[0-9]*)?`
-		post  = `(?:(?:-[0-9]+)|(?:[-_.]?(?:post|rev|r)[-_.]?[0-9]*))?`
-		dev   = `(?:[-_.]?dev[-_.]?[0-9]*)?`
-		local = `(?:\+[a-z0-9]+(?:[-_.][a-z0-9]+)*)?`
-	)
-	equal := regexp.MustCompile(start + `[0-9]+(?:\.[0-9]+)*` + pre + post + `(?:\.\*|` + dev + local + `)$`)
-	compatible := regexp.MustCompile(start + `[0-9]+(?:\.[0-9]+)+` + pre + post + dev + `$`)
-	ordered := regexp.MustCompile(start + `[0-9]+(?:\.[0-9]+)*` + pre + post + dev + `$`)
-	return map[string]*regexp.Regexp{
-		"==": equal, "!=": equal, "~=": compatible, "<=": ordered, ">=": ordered, "<": ordered, ">": ordered,
-		"===": regexp.MustCompile(`^[^\s;)]+$`),
-	}
+	full := func(s string) *regexp.Regexp { return regexp.MustCompile(`(?i)^(?:` + s + `)$`) }
+	o := full(ordered)
+	return map[string]*regexp.Regexp{"==": full(equal), "!=": full(equal), "~=": full(compatible), "<=": o, ">=": o, "<": o, ">": o, "===": full(anything)}
 })
+
+// prefix is a whole clause at the beginning of a text.
+var prefix = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)^(?:===[\s\v]*` + anything + `|(?:==|!=)[\s\v]*` + equal + `|~=[\s\v]*` + compatible + `|(?:<=|>=|<|>)[\s\v]*` + ordered + `)`)
+})
+
+// Prefix is the length of the one clause with which s begins, 0 where it does not
+// begin with one. It serves readers of requirements, where the end of a clause
+// depends on its operator.
+func Prefix(s string) int {
+	at := prefix().FindStringIndex(s)
+	if at == nil {
+		return 0
+	}
+	return at[1]
+}
 
 // ParseSpecifiers reads a set such as ">=4.2, <5". Empty clauses are skipped, as
 // packaging does.
@@ -157,7 +176,7 @@ func (s Specifier) match(v Version) bool {
 		// "<3.1" does not admit 3.1's own pre-releases.
 		return v.Compare(s.v) < 0 && !(!s.v.IsPreRelease() && v.IsPreRelease() && v.sameBase(s.v))
 	default: // ">": ">3.1" admits neither 3.1's post-releases nor its local versions
-		return v.Compare(s.v) > 0 && !(!s.v.IsPostRelease() && v.IsPostRelease() && v.sameBase(s.v)) && !(v.local != "" && v.sameBase(s.v))
+		return v.Compare(s.v) > 0 && !(!s.v.IsPostRelease() && v.IsPostRelease() && v.sameBase(s.v)) && !(len(v.local) > 0 && v.sameBase(s.v))
 	}
 }
 
@@ -165,7 +184,7 @@ func (s Specifier) equal(v Version) bool {
 	if s.Wildcard {
 		return prefixOf(s.v, v)
 	}
-	if s.v.local == "" {
+	if len(s.v.local) == 0 {
 		v = v.public()
 	}
 	return v.Compare(s.v) == 0

@@ -8,7 +8,7 @@ func TestSpecifiers(t *testing.T) {
 		want    bool
 	}{
 		{"==1.0", "1.0.0", true}, {"==1.0", "1.0+local", true}, {"==1.0+local", "1.0", false}, {"==1.*", "1.9.2", true},
-		{"==1.1.*", "1.1a1", false}, {"==1.1a1.*", "1.1a1.post2", true}, {"!=1.*", "2", true}, {"~=2.2", "2.9", true}, {"~=2.2", "3.0", false},
+		{"==1.1.*", "1.1a1", false}, {"!=1.*", "2", true}, {"~=2.2", "2.9", true}, {"~=2.2", "3.0", false},
 		{"~=2.2.0", "2.3", false}, {"~=1.4.5a4", "1.4.9", true}, {"<3.1", "3.1.dev0", false}, {"<3.1", "3.0", true}, {">1.7", "1.7.post1", false},
 		{">1.7", "1.7.0.post1", false}, {">1.7.post2", "1.7.post3", true}, {">1.7", "1.7+x", false}, {"<=1.0", "1.0+x", true},
 		{"===1.0", "1.0", true}, {"===1.0", "1.0.0", false}, {">=1", "2.0a1", false}, {">=2.0a1", "2.0a2", true}, {"", "1", true},
@@ -27,7 +27,7 @@ func TestSpecifiers(t *testing.T) {
 			t.Errorf("%q contains %q = %v, want %v", c.spec, c.v, got, c.want)
 		}
 	}
-	for _, bad := range []string{"1.0", "~=1", ">=1.*", "==1.*.2", "<1+x", "=1", ">=", "==a"} {
+	for _, bad := range []string{"==1.1a1.*", "1.0", "~=1", ">=1.*", "==1.*.2", "<1+x", "=1", ">=", "==a"} {
 		if ss, err := ParseSpecifiers(bad); err == nil {
 			t.Errorf("%q was read as %v", bad, ss)
 		}
