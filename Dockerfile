@@ -12,6 +12,7 @@
 ARG BUILDER_IMAGE
 ARG FINAL_IMAGE
 
+# fairlead: ignore[image/build-arg] whoever builds names both images, by digest: see the first lines
 FROM ${BUILDER_IMAGE} AS builder
 ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
     GOMODCACHE=/go/pkg/mod GOCACHE=/go/cache
@@ -25,6 +26,7 @@ COPY examples ./examples
 # The flags of a release: static, and the same bytes from the same sources.
 RUN CGO_ENABLED=0 GOTOOLCHAIN=local go build -trimpath -buildvcs=false -ldflags "-s -w -buildid=" -o /out/fairlead ./cmd/fairlead
 
+# fairlead: ignore[image/build-arg] as above
 FROM ${FINAL_IMAGE}
 COPY --from=builder /out/fairlead /usr/local/bin/fairlead
 USER 65532:65532

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.yaml.in/yaml/v4"
 
@@ -111,6 +112,7 @@ func TestActionMetadata(t *testing.T) {
 // an unknown one would be noticed by users first.
 func TestOutputsAreDeclared(t *testing.T) {
 	env := testSession(nil)
+	env.Now = time.Now
 	pins, err := (&pinCheckCmd{Path: []string{t.TempDir()}, FailOn: "error"}).run(t.Context(), env)
 	if err != nil {
 		t.Fatal(err)

@@ -47,7 +47,11 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	fsys := os.DirFS(root)
-	rep, err := pin.Check(ctx, fsys, pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn})
+	cfg := pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now()}
+	if err := policyOf(s.settings(), &cfg); err != nil {
+		return nil, err
+	}
+	rep, err := pin.Check(ctx, fsys, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -248,6 +248,9 @@ func (r *resolver) load(kctx *kong.Context, tool string) error {
 	known := map[string][]string{}
 	for _, n := range kctx.Model.Children {
 		known[n.Name] = keys(n)
+		if n.Name == "pin-check" {
+			known[n.Name] = append(known[n.Name], policyKeys()...)
+		}
 	}
 	tools := make([]string, 0, len(f.Tools))
 	for t := range f.Tools {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
+	"github.com/fairlead-ci/fairlead/internal/config"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/version"
@@ -59,6 +60,17 @@ type session struct {
 	Env
 	format string // text, json, github or sarif
 	gha    *gha.Runtime
+	// resolver holds the settings file once a flag was looked up in it.
+	resolver *resolver
+}
+
+// settings is the settings file that the command's flags were read from; nil
+// where there is none.
+func (s *session) settings() *config.File {
+	if s.resolver == nil {
+		return nil
+	}
+	return s.resolver.file
 }
 
 // logf prints a line for people beside the answer: on stderr, so that stdout
@@ -80,6 +92,7 @@ func Run(ctx context.Context, env Env) int {
 	var grammar root
 	exited := false
 	settings := &resolver{getenv: env.Getenv}
+	s.resolver = settings
 	parser, err := kong.New(&grammar,
 		kong.Name("fairlead"),
 		kong.Description("Take a Python web application from commit to production.\n\nhttps://github.com/fairlead-ci/fairlead"),

@@ -18,6 +18,8 @@ type checker struct {
 	said     map[string]bool // findings by place and rule
 	paths    map[string]bool // what find has chosen
 	lines    map[string]*finding.Lines
+	ignores  []*ignoring     // comments in the files that were read
+	seen     map[string]bool // files whose comments were looked for
 }
 
 func newChecker(fsys fs.FS, cfg Config) *checker {
@@ -27,7 +29,7 @@ func newChecker(fsys fs.FS, cfg Config) *checker {
 	if cfg.MaxFiles == 0 {
 		cfg.MaxFiles = 20000
 	}
-	return &checker{fsys: tree{fsys}, cfg: cfg, known: map[string]int{}, said: map[string]bool{}, lines: map[string]*finding.Lines{}}
+	return &checker{fsys: tree{fsys}, cfg: cfg, known: map[string]int{}, said: map[string]bool{}, lines: map[string]*finding.Lines{}, seen: map[string]bool{}}
 }
 
 // severity is what a rule's findings weigh here; "" drops them.

@@ -10,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
+
+	"github.com/pelletier/go-toml/v2"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin"
@@ -76,6 +79,24 @@ func check(t *testing.T, r pin.Rule, fsys fstest.MapFS) map[string]int {
 	}
 	if r.ID == "file/limit" {
 		cfg.MaxFiles = 1
+	}
+	if f := fsys["fairlead.toml"]; f != nil {
+		var doc struct {
+			PinCheck struct {
+				Exceptions []map[string]any `toml:"exceptions"`
+			} `toml:"pin-check"`
+		}
+		if err := toml.Unmarshal(f.Data, &doc); err != nil {
+			t.Fatal(err)
+		}
+		cfg.Today = time.Date(2026, 11, 21, 0, 0, 0, 0, time.UTC)
+		for _, table := range doc.PinCheck.Exceptions {
+			e, err := pin.NewException(table, "fairlead.toml", 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			cfg.Exceptions = append(cfg.Exceptions, e)
+		}
 	}
 	rep, err := pin.Check(context.Background(), fsys, cfg)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -32,6 +33,10 @@ type Config struct {
 	// Severity changes rules: error, warning, note or off, by rule. Rules that
 	// are off by default are turned on by it.
 	Severity map[string]string
+	// Exceptions let findings pass.
+	Exceptions []Exception
+	// Today is the day that exceptions end by; the zero time ends none.
+	Today time.Time
 	// FailOn is the least severity that makes the verdict fail: error (the
 	// default), warning, or never.
 	FailOn string
@@ -86,6 +91,8 @@ type Report struct {
 	Verdict  finding.Verdict   `json:"verdict"`
 	Subjects []Subject         `json:"subjects"`
 	Findings []finding.Finding `json:"findings"`
+	// Excepted are the findings that exceptions let pass.
+	Excepted []Excepted `json:"excepted,omitempty"`
 }
 
 // Check reads the tree and judges what it consumes. It fails only for a
@@ -167,12 +174,16 @@ func (r Report) Scope() string {
 	if n := states[Unknown]; n > 0 {
 		out += fmt.Sprintf(", %d unknown", n)
 	}
+	if n := len(r.Excepted); n > 0 {
+		out += "; " + finding.Plural(n, "finding") + " excepted"
+	}
 	return out
 }
 
 // report puts the answer in its order.
 func (c *checker) report() Report {
-	r := Report{Schema: 1, Tool: "pin-check", Verdict: finding.Pass, Subjects: c.subjects, Findings: c.findings}
+	excepted := c.policy()
+	r := Report{Excepted: excepted, Schema: 1, Tool: "pin-check", Verdict: finding.Pass, Subjects: c.subjects, Findings: c.findings}
 	if r.Subjects == nil {
 		r.Subjects = []Subject{}
 	}

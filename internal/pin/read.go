@@ -34,6 +34,10 @@ func (c *checker) bytes(name string) ([]byte, error) {
 	case binary(data):
 		return nil, errBinary
 	}
+	if !c.seen[name] {
+		c.seen[name] = true
+		c.ignores = append(c.ignores, ignoresIn(name, data)...)
+	}
 	return data, nil
 }
 

@@ -48,7 +48,7 @@ func Rules() []Rule {
 	out = append(out, infos(imageRules())...)
 	out = append(out, infos(downloadRules())...)
 	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), workflowUnparsable(), dockerUnparsable(), dockerTemplate(),
-		fileUnreadable(), fileSymlink(), fileLimit())
+		fileUnreadable(), fileSymlink(), fileLimit(), policyReason(), policyUnused(), policyExpired())
 }
 
 func infos[T any](rules []rule[T]) []Rule {
