@@ -120,7 +120,7 @@ func (ss Specifiers) String() string {
 // wildcard, or a single ===. (pip, uv and pip-tools agree: "==1.0,!=1.1" is not
 // a pin.)
 func (ss Specifiers) Pinned() (string, bool) {
-	if len(ss) != 1 || ss[0].Wildcard || (ss[0].Op != "==" && ss[0].Op != "===") {
+	if len(ss) != 1 || ss[0].Wildcard || ss[0].Version == "" || (ss[0].Op != "==" && ss[0].Op != "===") {
 		return "", false
 	}
 	return ss[0].Version, true

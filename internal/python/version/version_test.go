@@ -35,7 +35,7 @@ func TestSpecifiers(t *testing.T) {
 }
 
 func TestPinned(t *testing.T) {
-	for spec, want := range map[string]string{"==1.0": "1.0", "===1.0": "1.0", "==1.*": "", "==1.0,!=1.1": "", ">=1": "", "": ""} {
+	for spec, want := range map[string]string{"==1.0": "1.0", "===1.0": "1.0", "==1.*": "", "===": "", "==1.0,!=1.1": "", ">=1": "", "": ""} {
 		ss, err := ParseSpecifiers(spec)
 		if err != nil {
 			t.Fatal(err)
