@@ -115,7 +115,9 @@ func pyList(s string) (out []string, ok bool) {
 	for i := 1; i < len(s); {
 		switch c := s[i]; {
 		case c == ']':
-			return out, true
+			// "[…] + more" is a sum.
+			rest := strings.TrimLeft(s[i+1:], " \t\r\n")
+			return out, rest == "" || strings.IndexByte(",)}#", rest[0]) >= 0
 		case strings.IndexByte(" \t\r\n,", c) >= 0:
 			i++
 		case c == '#':
