@@ -16,6 +16,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/pin"
+	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/version"
 )
 
@@ -47,7 +48,7 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	fsys := os.DirFS(root)
-	cfg := pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now()}
+	cfg := pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv}
 	if err := policyOf(s.settings(), &cfg); err != nil {
 		return nil, err
 	}

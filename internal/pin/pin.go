@@ -42,6 +42,9 @@ type Config struct {
 	FailOn string
 	// Getenv gives the values of ${VARIABLES} in requirements files; nil knows none.
 	Getenv func(string) string
+	// DefaultIndex is the simple URL of the default package index, which pipenv's
+	// hash holds where a Pipfile names none; nil: such a lock cannot be told.
+	DefaultIndex func() (string, error)
 	// MaxFileSize bounds a file, in bytes; 0 means 4 MiB.
 	MaxFileSize int64
 	// MaxFiles bounds how many files are read; 0 means 20,000.
@@ -118,6 +121,8 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 			c.dockerfile(f)
 		case kindTemplate:
 			c.template(f)
+		case kindLock:
+			c.lockfile(f)
 		default:
 			python = append(python, f)
 		}

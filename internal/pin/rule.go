@@ -44,10 +44,12 @@ func Rules() []Rule {
 	var out []Rule
 	out = append(out, infos(requirementRules())...)
 	out = append(out, infos(manifestRules())...)
+	out = append(out, infos(lockedRules())...)
+	out = append(out, infos(freshnessRules())...)
 	out = append(out, infos(actionRules())...)
 	out = append(out, infos(imageRules())...)
 	out = append(out, infos(downloadRules())...)
-	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), workflowUnparsable(), dockerUnparsable(), dockerTemplate(),
+	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), workflowUnparsable(), dockerUnparsable(), dockerTemplate(),
 		fileUnreadable(), fileSymlink(), fileLimit(), policyReason(), policyUnused(), policyExpired())
 }
 

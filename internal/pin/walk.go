@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
 
 // fileKind says how a file is read.
@@ -22,6 +23,7 @@ const (
 	kindTemplate
 	kindWorkflow
 	kindAction
+	kindLock
 )
 
 // source is a file to check.
@@ -44,6 +46,8 @@ func kindOf(name string) fileKind {
 	switch {
 	case (ext == ".yml" || ext == ".yaml") && (path.Dir(name) == ".github/workflows" || strings.HasSuffix(path.Dir(name), "/.github/workflows")):
 		return kindWorkflow
+	case lock.FormatOf(base) != "" && lock.FormatOf(base) != lock.Requirements:
+		return kindLock
 	case base == "action.yml" || base == "action.yaml":
 		return kindAction
 	case ext == ".in" && (strings.Contains(lower, "requirements") || strings.Contains(lower, "constraints") || parent == "requirements"):

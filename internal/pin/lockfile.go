@@ -1,0 +1,59 @@
+package pin
+
+import (
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/python/fresh"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
+)
+
+// locked is a package of a lock file, as the rules about it see it.
+type locked struct{ lock.Package }
+
+// lockedRules are the rules about a lock's packages.
+func lockedRules() []rule[locked] { return []rule[locked]{lockCommit(), lockNoHash()} }
+
+// freshness is a lock with the verdict about its manifest.
+type freshness struct{ fresh.Result }
+
+// freshnessRules are the rules about a lock as a whole.
+func freshnessRules() []rule[freshness] { return []rule[freshness]{lockStale(), lockUnknown()} }
+
+// lockfile checks one lock: what it pins, and whether it is still the manifest's.
+func (c *checker) lockfile(f source) {
+	if _, _, ok := c.read(f.path); !ok {
+		return
+	}
+	l, err := lock.Read(c.fsys, f.path, c.cfg.Getenv)
+	if err != nil {
+		c.say(lockUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(trimPath(err.Error(), f.path)), hint: "make it anew with its tool"})
+		return
+	}
+	for _, p := range l.Packages {
+		at := place{path: p.Path, line: p.Line, col: p.Column, endLine: p.Line, endCol: p.Column}
+		s := Subject{Kind: Python, Name: p.Name, Ref: strings.TrimSuffix(p.Name+"=="+p.Version, "=="), State: Pinned, By: "hash"}
+		switch p.Source.Kind {
+		case lock.FromVCS:
+			s.By = "commit"
+		case lock.FromDirectory, lock.FromEditable, lock.FromMember:
+			s.State, s.By = Local, ""
+		}
+		if s.State == Pinned {
+			judge(c, at, &s, lockedRules(), locked{p})
+		}
+		c.add(at, s)
+	}
+	r, err := fresh.Check(c.fsys, f.path, fresh.Options{DefaultIndex: c.cfg.DefaultIndex})
+	if err != nil {
+		c.say(lockUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(trimPath(err.Error(), f.path)), hint: "repair the manifest, or make the lock anew with its tool"})
+		return
+	}
+	var whole Subject
+	judge(c, place{path: f.path, line: max(r.Line, 1), col: 1, endLine: max(r.Line, 1), endCol: 1}, &whole, freshnessRules(), freshness{r})
+}
+
+// trimPath leaves out of a message what the finding says anyway.
+func trimPath(message, path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(message, "reading the lock "+path+": "), path+": ")
+}
