@@ -80,8 +80,8 @@ func optparse(toks []token) (out []option, bad token, err error) {
 		case len(t.text) < 2 || t.text[0] != '-':
 			continue
 		}
-		name, value, has := t.text, "", false
-		needs := true
+		var name, value string
+		has, needs := false, true
 		if strings.HasPrefix(t.text, "--") {
 			name, value, has = strings.Cut(t.text, "=")
 			full, err := long(name, known)
