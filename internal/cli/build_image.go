@@ -28,7 +28,7 @@ type buildImageCmd struct {
 	Base              string   `help:"Base image: REPOSITORY@sha256:…, oci:FOLDER, or host (this machine's own Python, for demos and tests)." placeholder:"REF"`
 	RequireBaseDigest bool     `help:"Refuse a base that is named by a tag."`
 	Python            string   `help:"Python version that the base must have, such as 3.13." placeholder:"VERSION"`
-	Lock              string   `help:"Hashed requirements file, relative to the context." default:"requirements.txt" placeholder:"FILE"`
+	Lock              string   `help:"Lock, relative to the context: hashed requirements, poetry.lock, Pipfile.lock, uv.lock, pdm.lock or pylock.toml. Where the default is not there, the one lock that is." default:"requirements.txt" placeholder:"FILE"`
 	Platforms         []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given, for base host this machine's." placeholder:"LIST"`
 
 	Image         string   `help:"Repository to publish to, such as ghcr.io/acme/shop." placeholder:"REPO"`

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -48,24 +47,14 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	return choices, nil
 }
 
-// readLock reads a hashed requirements file of the context, or one outside it
-// that the user named with an absolute path.
-func (b *builder) readLock(name string) (lock.Lock, error) {
-	if !filepath.IsAbs(name) {
-		return lock.FromRequirements(b.tree.fsys, filepath.ToSlash(filepath.Clean(name)), b.deps.Getenv)
-	}
-	root, err := os.OpenRoot(filepath.Dir(name))
-	if err != nil {
-		return lock.Lock{}, failure.New(failure.Usage, "", "opening the lock's folder: %w", err)
-	}
-	defer func() { _ = root.Close() }()
-	return lock.FromRequirements(root.FS(), filepath.Base(name), b.deps.Getenv)
-}
-
 // indexFor adds what the lock says about indexes to the configuration.
 func (b *builder) indexFor(l lock.Lock) (*index.Client, error) {
 	c := b.Index
-	c.IndexURL = cmp.Or(l.IndexURL, c.IndexURL)
+	if l.Format == lock.Requirements {
+		c.IndexURL = cmp.Or(l.IndexURL, c.IndexURL) // its options are part of what was asked for
+	} else {
+		c.IndexURL = cmp.Or(c.IndexURL, l.IndexURL) // other locks note where they looked
+	}
 	c.ExtraIndexURLs = append(slices.Clone(c.ExtraIndexURLs), l.ExtraIndexURLs...)
 	c.NoIndex = c.NoIndex || l.NoIndex
 	c.FindLinks = slices.Clone(c.FindLinks)

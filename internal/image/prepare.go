@@ -15,9 +15,12 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
+// defaultLock is read unless another lock is named.
+const defaultLock = "requirements.txt"
+
 // prepare checks a request and fills in its defaults.
 func prepare(r Request, d Deps) (*builder, error) {
-	r.Lock = cmp.Or(r.Lock, "requirements.txt")
+	r.Lock = cmp.Or(r.Lock, defaultLock)
 	r.HostPython = cmp.Or(r.HostPython, "python3")
 	r.Project = cmp.Or(r.Project, ProjectAuto)
 	r.Port = cmp.Or(r.Port, 8000)

@@ -100,6 +100,9 @@ func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, fact
 		if err != nil {
 			return nil, fmt.Errorf("planning %s: %w", p, err)
 		}
+		if err := verifiable(l, chosen); err != nil {
+			return nil, err
+		}
 		selected[p] = chosen
 		for _, c := range chosen {
 			projects = append(projects, c.Name)

@@ -152,3 +152,19 @@ func (p Package) Builds() Build {
 	}
 	return BuildsMaybe
 }
+
+// Unverifiable says why no hash of the lock ties the package to a release's
+// files, "" where one does. Wheels that are found elsewhere (a wheelhouse) are
+// held to the same hashes.
+func (p Package) Unverifiable() string {
+	switch p.Source.Kind {
+	case FromDirectory, FromEditable, FromMember:
+		return "a source tree; the project itself comes from the context"
+	case FromVCS:
+		return "a version-control reference has no hash"
+	}
+	if len(p.SHA256()) == 0 {
+		return "no sha256 among its hashes"
+	}
+	return ""
+}

@@ -121,9 +121,6 @@ func (l *Lock) readPylock(data []byte) error {
 			p.Dependencies = append(p.Dependencies, Dependency{Name: requirement.NormalizeName(d.Name), Version: d.Version})
 		}
 		p.RequiresPython, p.Main, p.Groups = yp.RequiresPython, true, l.Groups
-		if p.Source.Kind == FromIndex && l.IndexURL == "" {
-			l.IndexURL = p.Source.URL
-		}
 		l.Packages = append(l.Packages, p)
 	}
 	return nil

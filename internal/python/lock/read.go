@@ -72,11 +72,36 @@ func Read(fsys fs.FS, name string, getenv func(string) string) (Lock, error) {
 	if err != nil {
 		return Lock{}, failure.Wrap(failure.Usage, "lock again with the tool that wrote it", fmt.Errorf("reading the lock: %w", err))
 	}
+	l.indexes()
 	slices.Sort(l.Extras)
 	l.Extras = slices.Compact(l.Extras)
 	slices.Sort(l.Groups)
 	l.Groups = slices.Compact(l.Groups)
 	return l, nil
+}
+
+// indexes notes the indexes that packages name one by one. Where some packages
+// name none, the default index stays the first to ask.
+func (l *Lock) indexes() {
+	if l.Format == Pipfile {
+		return // its sources are listed
+	}
+	var urls []string
+	l.IndexURL = ""
+	unnamed := false
+	for _, p := range l.Packages {
+		switch {
+		case p.Source.Kind != FromIndex:
+		case p.Source.URL == "":
+			unnamed = true
+		case !slices.Contains(urls, p.Source.URL):
+			urls = append(urls, p.Source.URL)
+		}
+	}
+	if !unnamed && len(urls) > 0 {
+		l.IndexURL, urls = urls[0], urls[1:]
+	}
+	l.ExtraIndexURLs = urls
 }
 
 // Find picks the lock of a folder, by the first of these steps that finds one:

@@ -93,9 +93,6 @@ func (l *Lock) readUV(data []byte) error {
 			return w.errorf(i, "%s: %w", p.Name, err)
 		}
 		p.key = sourceKey(up.Source)
-		if p.Source.Kind == FromIndex && l.IndexURL == "" {
-			l.IndexURL = p.Source.URL
-		}
 		if err := up.files(&p); err != nil {
 			return w.errorf(i, "%s: %w", p.Name, err)
 		}
