@@ -132,6 +132,27 @@ type subject struct {
 	lock     string
 	text     string // of the manifest
 	locked   []byte
+	others   map[string]string // further files of the project
+}
+
+// write puts the project into a folder.
+func (s subject) write(t *testing.T, dir, text string) {
+	t.Helper()
+	files := map[string]string{s.manifest: text}
+	if s.locked != nil {
+		files[s.lock] = string(s.locked)
+	}
+	for name, data := range s.others {
+		files[name] = data
+	}
+	for name, data := range files {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // cases writes every mutant of a manifest beside the unchanged lock.
@@ -150,11 +171,7 @@ func cases(t *testing.T, s subject) (names, dirs []string) {
 	}
 	for _, name := range sortedKeys(texts) {
 		dir := t.TempDir()
-		for file, data := range map[string][]byte{s.manifest: []byte(texts[name]), s.lock: s.locked} {
-			if err := os.WriteFile(filepath.Join(dir, file), data, 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}
+		s.write(t, dir, texts[name])
 		names, dirs = append(names, name), append(dirs, dir)
 	}
 	return names, dirs
@@ -164,9 +181,7 @@ func cases(t *testing.T, s subject) (names, dirs []string) {
 func lockWith(t *testing.T, s *subject, env []string, command ...string) {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, s.manifest), []byte(s.text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	s.write(t, dir, s.text)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -382,10 +397,21 @@ prerelease = "disallow"
 default-groups = ["test"]
 `
 
+const uvWorkspace = `
+[tool.uv.sources]
+lib = { workspace = true }
+
+[tool.uv.workspace]
+members = ["libs/*"]
+`
+
 func TestConformanceUV(t *testing.T) {
 	dir := venv(t, "core")
-	for name, text := range map[string]string{"project": projectTable, "settings": projectTable + uvTables} {
+	for name, text := range map[string]string{"project": projectTable, "settings": projectTable + uvTables, "workspace": strings.Replace(projectTable, "\"iniconfig>=2\"", "\"iniconfig>=2\", \"lib\"", 1) + uvWorkspace} {
 		s := subject{name: "uv " + name, manifest: "pyproject.toml", lock: "uv.lock", text: text}
+		if name == "workspace" {
+			s.others = map[string]string{"libs/lib/pyproject.toml": "[project]\nname = \"lib\"\nversion = \"2\"\nrequires-python = \">=3.9\"\ndependencies = [\"pluggy\"]\n[dependency-groups]\ndev = [\"six\"]\n"}
+		}
 		lockWith(t, &s, nil, dir+"/bin/uv", "lock", "-q")
 		names, dirs := cases(t, s)
 		answers := make([]string, len(dirs))

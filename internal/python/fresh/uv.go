@@ -60,6 +60,7 @@ type uvCheck struct {
 	lines       []document.Pos
 	requires    version.Specifiers
 	stale, open []string
+	required    map[string]bool // members that others take from the workspace
 }
 
 func (c *uvCheck) differ(format string, args ...any) {
@@ -97,6 +98,14 @@ func (c *uvCheck) run() error {
 	c.markers(uv, "required-environments", "required-markers")
 	c.conflicts(uv)
 	c.indexes(uv)
+	c.required = map[string]bool{}
+	for _, m := range append([]*manifest.Project{c.root}, members...) {
+		for name, source := range m.Table("tool", "uv", "sources") {
+			if is, _ := table(source)["workspace"].(bool); is {
+				c.required[requirement.NormalizeName(name)] = true
+			}
+		}
+	}
 	for _, m := range members {
 		if err := c.member(m); err != nil {
 			return err

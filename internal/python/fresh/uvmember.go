@@ -71,6 +71,9 @@ func (c *uvCheck) member(p *manifest.Project) error {
 // kind compares how the member is installed: not at all, or as a link.
 func (c *uvCheck) kind(p *manifest.Project, source map[string]any) {
 	isPackage := p.Table("build-system") != nil
+	if !isPackage && c.required[requirement.NormalizeName(p.Name)] {
+		return // uv builds members that others need; older releases did not
+	}
 	if v, ok := p.Table("tool", "uv")["package"].(bool); ok {
 		isPackage = v
 	}
