@@ -27,6 +27,7 @@ require (
 	golang.org/x/text v0.42.0
 	golang.org/x/tools v0.49.0
 	gopkg.in/ini.v1 v1.67.3
+	mvdan.cc/sh/v3 v3.14.1
 )
 
 require (

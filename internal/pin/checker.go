@@ -3,6 +3,7 @@ package pin
 import (
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -18,8 +19,10 @@ type checker struct {
 	said     map[string]bool // findings by place and rule
 	paths    map[string]bool // what find has chosen
 	lines    map[string]*finding.Lines
-	ignores  []*ignoring     // comments in the files that were read
-	seen     map[string]bool // files whose comments were looked for
+	ignores  []*ignoring         // comments in the files that were read
+	seen     map[string]bool     // files whose comments were looked for
+	readers  map[string][]string // the commands that read a requirements file
+	linked   []source            // files that only a command tells to be requirements
 }
 
 func newChecker(fsys fs.FS, cfg Config) *checker {
@@ -57,6 +60,9 @@ func (c *checker) say(r Rule, at place, what complaint) {
 		return
 	}
 	c.said[key] = true
+	if by := c.readers[at.path]; len(by) > 0 {
+		what.context = append(slices.Clone(what.context), by[:min(len(by), 3)]...)
+	}
 	c.findings = append(c.findings, finding.Finding{
 		Rule: r.ID, Severity: sev, Path: at.path, Line: at.line, Column: at.col, EndLine: at.endLine, EndColumn: at.endCol,
 		Message: what.message, Hint: what.hint, Context: what.context,

@@ -34,6 +34,9 @@ func (c *checker) dockerfile(f source) {
 			bare: (i.Place == dockerfile.CopyFrom || i.Place == dockerfile.MountFrom) && !strings.ContainsAny(i.Ref, ":/@"),
 		})
 	}
+	for _, s := range file.Scripts {
+		c.commands(f.path, script{text: s.Text, at: s.At, image: true}, at(s.Span), func(a, b int) place { return at(dockerfile.Span{Start: a, End: b}) })
+	}
 	for _, d := range file.Downloads {
 		c.download(at(d.Span), d)
 	}

@@ -127,6 +127,12 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 			python = append(python, f)
 		}
 	}
+	for _, f := range c.linked {
+		if !c.paths[f.path] {
+			c.paths[f.path] = true
+			python = append(python, f)
+		}
+	}
 	if err := c.python(ctx, python); err != nil {
 		return Report{}, err
 	}

@@ -56,8 +56,18 @@ type Download struct {
 	Git      bool
 }
 
+// Script is the shell text of a RUN.
+type Script struct {
+	Text string
+	// At is where in the file each byte of the text stands; nil where only the
+	// whole instruction is known.
+	At   []int
+	Span Span
+}
+
 // File is what a Dockerfile consumes.
 type File struct {
+	Scripts   []Script
 	Images    []Image
 	Downloads []Download
 	// Problems are the reasons why parts of the file could not be read.
@@ -108,6 +118,7 @@ type reader struct {
 	stages []*env          // what is known inside each
 	named  map[string]*env // what is known inside earlier stages, by name
 	names  map[string]bool // of all stages of the file, lower case
+	alien  bool            // SHELL is none that reads sh
 }
 
 // all reads the instructions of a file in order.
@@ -177,6 +188,10 @@ func (r *reader) instruction(n *parser.Node, text joined) {
 		r.add(n, text)
 	case "run":
 		r.mounts(n, text)
+		r.script(n, text)
+	case "shell":
+		w := words(n)
+		r.alien = len(w) > 0 && !strings.HasSuffix(strings.TrimSuffix(w[0], ".exe"), "sh")
 	case "onbuild":
 		if n.Next != nil && len(n.Next.Children) > 0 {
 			r.instruction(n.Next.Children[0], text)

@@ -49,10 +49,22 @@ type Image struct {
 	Unknown bool
 }
 
+// Script is the text of a run step.
+type Script struct {
+	Text string
+	// At is where in the file each byte of the text stands; nil where only the
+	// step's value is known.
+	At   []int
+	Span Span
+	// Dir is the step's working-directory, "" for the repository.
+	Dir string
+}
+
 // File is what a workflow or an action definition consumes.
 type File struct {
-	Uses   []Use
-	Images []Image
+	Scripts []Script
+	Uses    []Use
+	Images  []Image
 	// Cut says that the file has more steps than are read.
 	Cut bool
 }
@@ -129,6 +141,12 @@ func (r *reader) job(job *yaml.Node) {
 			r.container(s.value, Service, m)
 		}
 	}
+	r.defaults = runDefaults{}
+	for _, d := range r.get(job, "defaults") {
+		for _, run := range r.get(d, "run") {
+			r.defaults = r.runSettings(run, r.defaults)
+		}
+	}
 	where := checkouts{}
 	for _, steps := range r.get(job, "steps") {
 		r.steps(steps, where, 0)
@@ -159,6 +177,9 @@ func (r *reader) steps(list *yaml.Node, where checkouts, depth int) {
 		for _, uses := range r.get(step, "uses") {
 			r.use(uses, Step, where)
 			where.note(r, uses.Value, step)
+		}
+		for _, run := range r.get(step, "run") {
+			r.script(run, r.runSettings(step, r.defaults))
 		}
 		for _, par := range r.get(step, "parallel") {
 			r.steps(par, where, depth+1)

@@ -11,12 +11,13 @@ import (
 
 // reader walks the nodes of one file.
 type reader struct {
-	src   []byte
-	lines []int // where lines begin, as YAML counts lines
-	out   File
-	seen  map[*yaml.Node]bool
-	left  int // steps that may still be read
-	last  struct{ line, col, at int }
+	src      []byte
+	lines    []int // where lines begin, as YAML counts lines
+	out      File
+	seen     map[*yaml.Node]bool
+	defaults runDefaults // of the job that is read
+	left     int         // steps that may still be read
+	last     struct{ line, col, at int }
 }
 
 // open parses the first document of data, as GitHub does.

@@ -1,0 +1,209 @@
+// Package command reads shell scripts, the RUN lines of Dockerfiles and the
+// run: steps of workflows, for what their commands fetch: requirements that
+// pip, uv, pipx and others install, requirements files that they read, images
+// that docker runs, and scripts that are downloaded into a shell.
+//
+// The grammar is mvdan.cc/sh's. What it cannot read is skipped up to the next
+// line; nothing is executed and no variable is given a value.
+package command
+
+import (
+	"regexp"
+	"strings"
+
+	"mvdan.cc/sh/v3/syntax"
+)
+
+// Span is the byte range [Start, End) of the script.
+type Span struct{ Start, End int }
+
+// Kind says what a use is.
+type Kind string
+
+// The kinds of uses.
+const (
+	Requirement Kind = "requirement" // a package named on the command line
+	File        Kind = "file"        // a requirements file
+	Constraints Kind = "constraints" // a constraints file
+	Local       Kind = "local"       // a folder or file of the checkout
+	Project     Kind = "project"     // a tool's own lock is installed from
+	Image       Kind = "image"
+	Pipe        Kind = "pipe" // a download that a shell or an interpreter runs
+)
+
+// Use is one thing that a command fetches or reads.
+type Use struct {
+	Kind Kind
+	// Tool is the program as people know it: pip, uv pip, pipx, uvx, docker, curl.
+	Tool string
+	// Text is the argument, or for Project the command.
+	Text string
+	Span Span
+	// Dynamic says that variables or substitutions decide the text.
+	Dynamic bool
+	// RequireHashes and NoDeps are pip's options of the command, Hashed a --hash.
+	RequireHashes, NoDeps, Hashed bool
+	// Locked says, for Project, that the command insists on the lock as it is.
+	Locked bool
+	// Upgrade says that the newest version is asked for.
+	Upgrade bool
+}
+
+// word is one argument.
+type word struct {
+	text    string
+	span    Span
+	dynamic bool
+}
+
+// maxScript bounds what is read of one script.
+const maxScript = 1 << 20
+
+var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
+
+// Read lists what the commands of a script fetch, in its order. ok is false
+// where a part of it could not be read.
+func Read(script string) (uses []Use, ok bool) {
+	if len(script) > maxScript {
+		return nil, false
+	}
+	// GitHub's expressions are no shell: variables of the same length stand for them.
+	script = expression.ReplaceAllStringFunc(script, func(s string) string { return "$" + strings.Repeat("_", len(s)-1) })
+	parser := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.RecoverErrors(8))
+	file, err := parser.Parse(strings.NewReader(script), "")
+	if file == nil {
+		return nil, false
+	}
+	r := &reader{script: script}
+	syntax.Walk(file, r.visit)
+	return r.uses, err == nil
+}
+
+type reader struct {
+	script string
+	uses   []Use
+}
+
+func (r *reader) visit(n syntax.Node) bool {
+	switch n := n.(type) {
+	case *syntax.CallExpr:
+		if w := unwrap(r.words(n.Args)); len(w) > 0 {
+			r.call(w)
+		}
+	case *syntax.BinaryCmd:
+		if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
+			r.pipe(n)
+		}
+	}
+	return true
+}
+
+func (r *reader) words(args []*syntax.Word) []word {
+	var out []word
+	for _, a := range args {
+		text, static := literal(a.Parts)
+		span := Span{int(a.Pos().Offset()), int(a.End().Offset())}
+		if span.Start < 0 || span.End > len(r.script) || span.Start > span.End {
+			continue // recovered from an error: its end is unknown
+		}
+		if !static {
+			text = r.script[span.Start:span.End]
+		}
+		out = append(out, word{text, span, !static})
+	}
+	return out
+}
+
+// literal is a word's text when nothing is expanded in it.
+func literal(parts []syntax.WordPart) (string, bool) {
+	var b strings.Builder
+	for _, p := range parts {
+		switch p := p.(type) {
+		case *syntax.Lit:
+			b.WriteString(unescape(p.Value))
+		case *syntax.SglQuoted:
+			b.WriteString(p.Value)
+		case *syntax.DblQuoted:
+			text, ok := literal(p.Parts)
+			if !ok {
+				return "", false
+			}
+			b.WriteString(text)
+		default:
+			return "", false
+		}
+	}
+	return b.String(), true
+}
+
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' && i+1 < len(s) {
+			if i++; s[i] == '\n' {
+				continue
+			}
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
+
+// base is a program's name without its folder.
+func base(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
+
+// unwrap takes away what only runs another command: sudo -H, env A=b, exec, time.
+func unwrap(w []word) []word {
+	for len(w) > 1 {
+		switch base(w[0].text) {
+		case "sudo", "env", "exec", "command", "time", "nice", "nohup", "doas":
+			w = w[1:]
+			for len(w) > 1 && (strings.HasPrefix(w[0].text, "-") || strings.Contains(w[0].text, "=") && !strings.Contains(w[0].text, "==")) {
+				takes := w[0].text == "-u" || w[0].text == "-n" || w[0].text == "-g"
+				if w = w[1:]; takes && len(w) > 1 {
+					w = w[1:]
+				}
+			}
+		default:
+			return w
+		}
+	}
+	return w
+}
+
+var fetchers = regexp.MustCompile(`^(curl|wget)$`)
+
+var interpreters = regexp.MustCompile(`^(ba|da|z|k)?sh$|^python[0-9.]*$|^perl$|^ruby$|^node$`)
+
+// pipe finds "curl … | sh": what the server answers is run unseen.
+func (r *reader) pipe(n *syntax.BinaryCmd) {
+	var fetch []word
+	for left := n.X; left != nil; {
+		if b, ok := left.Cmd.(*syntax.BinaryCmd); ok && (b.Op == syntax.Pipe || b.Op == syntax.PipeAll) {
+			left = b.X
+			continue
+		}
+		if c, ok := left.Cmd.(*syntax.CallExpr); ok {
+			fetch = unwrap(r.words(c.Args))
+		}
+		break
+	}
+	c, ok := n.Y.Cmd.(*syntax.CallExpr)
+	if !ok || len(fetch) == 0 || !fetchers.MatchString(base(fetch[0].text)) {
+		return
+	}
+	to := unwrap(r.words(c.Args))
+	if len(to) == 0 || !interpreters.MatchString(base(to[0].text)) {
+		return
+	}
+	u := Use{Kind: Pipe, Tool: base(fetch[0].text), Text: fetch[0].text, Span: fetch[0].span}
+	for _, w := range fetch[1:] {
+		if strings.Contains(w.text, "://") {
+			u.Text, u.Span, u.Dynamic = w.text, w.span, w.dynamic
+		}
+	}
+	r.uses = append(r.uses, u)
+}

@@ -1,0 +1,70 @@
+package command
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+func show(uses []Use) string {
+	var out []string
+	for _, u := range uses {
+		s := fmt.Sprintf("%s(%s) %s", u.Kind, u.Tool, u.Text)
+		for flag, on := range map[string]bool{"dynamic": u.Dynamic, "hashes": u.RequireHashes, "hashed": u.Hashed, "locked": u.Locked} {
+			if on {
+				s += " " + flag
+			}
+		}
+		out = append(out, s)
+	}
+	return strings.Join(out, "; ")
+}
+
+func TestRead(t *testing.T) {
+	for _, c := range []struct{ script, want string }{
+		{"pip install -r requirements.txt", "file(pip) requirements.txt"},
+		{"sudo -H python3.12 -m pip install --no-cache-dir -rreq.txt -c con.txt", "file(pip) req.txt; constraints(pip) con.txt"},
+		{"/usr/local/bin/pip3 install --require-hashes --requirement=a/b.txt", "file(pip) a/b.txt hashes"},
+		{"pip install x==1 --hash=sha256:ab", "requirement(pip) x==1 hashed"},
+		{"pip install -U pip 'ruff>=0.6' \"$EXTRA\" .", `requirement(pip) pip; requirement(pip) ruff>=0.6; requirement(pip) "$EXTRA" dynamic; local(pip) .`},
+		{"pip install --index-url https://index.example/simple django && echo pip install nothing", "requirement(pip) django"},
+		{"uv pip install --system -e .[dev] click", "local(uv pip) .[dev]; requirement(uv pip) click"},
+		{"uv sync --locked; uv sync; uv run --with httpx pytest", "project(uv) uv sync locked; project(uv) uv sync; project(uv) uv run; requirement(uv run) httpx"},
+		{"uvx ruff@0.6.0 check; uvx --from 'black==24.1' black .; uvx mypy", "requirement(uvx) ruff==0.6.0; requirement(uvx) black==24.1; requirement(uvx) mypy"},
+		{"pipx run cowsay; pipx install poetry==1.8.3", "requirement(pipx) cowsay; requirement(pipx) poetry==1.8.3"},
+		{"poetry install --only main; poetry update; pipenv install; pipenv install --deploy; pdm sync", "project(poetry) poetry install locked; project(poetry) poetry update; project(pipenv) pipenv install; project(pipenv) pipenv install locked; project(pdm) pdm sync locked"},
+		{"curl -LsSf https://get.example/install.sh | sudo sh -s -- -y", "pipe(curl) https://get.example/install.sh"},
+		{"curl https://x.example/a | gunzip | bash", "pipe(curl) https://x.example/a"},
+		{"curl https://x.example/a | tar xz", ""},
+		{"docker run --rm -v $PWD:/src -e A=b img:latest make; podman pull x@sha256:1", "image(docker run) img:latest; image(podman pull) x@sha256:1"},
+		{"if true; then\n  pip install \\\n    flask\nfi", "requirement(pip) flask"},
+		{"pip install ${{ matrix.django }} requests", "requirement(pip) $___________________ dynamic; requirement(pip) requests"},
+		{"cat > f <<EOF\npip install evil\nEOF\npip install a", "requirement(pip) a"},
+		{"echo 'pip install b'", ""},
+		{"X=$(pip install c)", "requirement(pip) c"},
+	} {
+		uses, _ := Read(c.script)
+		if got := show(uses); got != c.want {
+			t.Errorf("%q:\n got %s\nwant %s", c.script, got, c.want)
+		}
+		for _, u := range uses {
+			if u.Span.Start < 0 || u.Span.End > len(c.script) || u.Span.Start >= u.Span.End {
+				t.Errorf("%q: span %v", c.script, u.Span)
+			}
+		}
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add("pip install -r requirements.txt | sh")
+	f.Add("uvx --from a b; docker run -v x y; curl x://y | bash")
+	f.Add("if [ $(( ${{ a }} )); then <<E\n")
+	f.Fuzz(func(t *testing.T, script string) {
+		uses, _ := Read(script)
+		for _, u := range uses {
+			if u.Span.Start < 0 || u.Span.Start > u.Span.End || u.Span.End > len(script) {
+				t.Errorf("span %v of %d bytes", u.Span, len(script))
+			}
+		}
+	})
+}

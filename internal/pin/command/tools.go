@@ -1,0 +1,270 @@
+package command
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+var (
+	pipName    = regexp.MustCompile(`^pip[0-9.]*$`)
+	pythonName = regexp.MustCompile(`^(python|pypy)[0-9.]*$`)
+)
+
+// call reads one command.
+func (r *reader) call(w []word) {
+	name := base(w[0].text)
+	rest := w[1:]
+	switch {
+	case pipName.MatchString(name):
+		r.pip("pip", rest)
+	case pythonName.MatchString(name):
+		if i := slices.IndexFunc(rest, func(x word) bool { return x.text == "-m" }); i >= 0 && i+1 < len(rest) {
+			switch rest[i+1].text {
+			case "pip":
+				r.pip("pip", rest[i+2:])
+			case "pipx":
+				r.pipx(rest[i+2:])
+			}
+		}
+	case name == "uv":
+		r.uv(rest)
+	case name == "uvx":
+		r.run("uvx", rest, "--from", "--with")
+	case name == "pipx":
+		r.pipx(rest)
+	case name == "poetry", name == "pdm", name == "pipenv":
+		r.project(name, w)
+	case name == "docker", name == "podman", name == "nerdctl":
+		r.docker(name, rest)
+	}
+}
+
+// verb skips options before a sub-command.
+func verb(w []word) (string, []word) {
+	for i, x := range w {
+		if !strings.HasPrefix(x.text, "-") {
+			return x.text, w[i+1:]
+		}
+	}
+	return "", nil
+}
+
+// pipValues are pip's and uv's options that take the next word as their value.
+func pipValues() []string {
+	return []string{"-i", "--index-url", "--extra-index-url", "-f", "--find-links", "-t", "--target", "-d", "--dest", "--python", "-p", "--prefix", "--root", "--platform", "--python-version",
+		"--implementation", "--abi", "--cache-dir", "--timeout", "--retries", "--proxy", "--trusted-host", "--no-binary", "--only-binary", "--progress-bar", "--log", "--src", "--report",
+		"--upgrade-strategy", "-C", "--config-settings", "--index", "--default-index", "--python-platform", "--extra", "--group", "--index-strategy", "--keyring-provider", "--cert", "--client-cert"}
+}
+
+// pip reads "install", "download" and "wheel", pip's own and uv's.
+func (r *reader) pip(tool string, w []word) {
+	v, rest := verb(w)
+	if v != "install" && v != "download" && v != "wheel" && v != "sync" {
+		return
+	}
+	first := len(r.uses)
+	all := Use{Tool: tool}
+	for i := 0; i < len(rest); i++ {
+		x := rest[i]
+		name, value, joined := strings.Cut(x.text, "=")
+		next := func() (word, bool) {
+			if joined && strings.HasPrefix(name, "--") {
+				return word{value, Span{x.span.Start + len(name) + 1, x.span.End}, x.dynamic}, true
+			}
+			if i+1 < len(rest) {
+				i++
+				return rest[i], true
+			}
+			return word{}, false
+		}
+		switch {
+		case x.text == "-r" || name == "--requirement" || name == "--requirements":
+			r.file(tool, File, next)
+		case strings.HasPrefix(x.text, "-r") && len(x.text) > 2 && !strings.HasPrefix(x.text, "--"):
+			r.use(Use{Kind: File, Tool: tool, Text: x.text[2:], Span: Span{x.span.Start + 2, x.span.End}, Dynamic: x.dynamic})
+		case x.text == "-c" || name == "--constraint" || name == "--constraints":
+			r.file(tool, Constraints, next)
+		case x.text == "-e" || name == "--editable":
+			if n, ok := next(); ok {
+				r.use(argument(tool, n))
+			}
+		case x.text == "--require-hashes":
+			all.RequireHashes = true
+		case x.text == "--no-deps":
+			all.NoDeps = true
+		case x.text == "-U" || x.text == "--upgrade":
+			all.Upgrade = true
+		case name == "--hash":
+			if _, ok := next(); ok && len(r.uses) > first {
+				r.uses[len(r.uses)-1].Hashed = true
+			}
+		case slices.Contains(pipValues(), name):
+			if !joined {
+				i++
+			}
+		case strings.HasPrefix(x.text, "-"):
+		case v == "sync":
+			r.use(Use{Kind: File, Tool: tool, Text: x.text, Span: x.span, Dynamic: x.dynamic})
+		default:
+			r.use(argument(tool, x))
+		}
+	}
+	for i := first; i < len(r.uses); i++ {
+		u := &r.uses[i]
+		u.RequireHashes, u.NoDeps, u.Upgrade = all.RequireHashes, all.NoDeps, all.Upgrade
+	}
+}
+
+func (r *reader) use(u Use) { r.uses = append(r.uses, u) }
+
+func (r *reader) file(tool string, kind Kind, next func() (word, bool)) {
+	if n, ok := next(); ok {
+		r.use(Use{Kind: kind, Tool: tool, Text: n.text, Span: n.span, Dynamic: n.dynamic})
+	}
+}
+
+// argument is what pip is asked to install: a requirement, or something local.
+func argument(tool string, x word) Use {
+	u := Use{Kind: Requirement, Tool: tool, Text: x.text, Span: x.span, Dynamic: x.dynamic}
+	t := x.text
+	plain, _, _ := strings.Cut(t, "[")
+	if !x.dynamic && !strings.Contains(t, "://") && (t == "." || strings.HasPrefix(t, "./") || strings.HasPrefix(t, "../") || strings.HasPrefix(t, "/") || strings.HasPrefix(t, ".[") ||
+		strings.HasSuffix(plain, ".whl") || strings.HasSuffix(plain, ".tar.gz") || strings.HasSuffix(plain, "/")) {
+		u.Kind = Local
+	}
+	return u
+}
+
+func (r *reader) uv(w []word) {
+	v, rest := verb(w)
+	switch v {
+	case "pip":
+		r.pip("uv pip", rest)
+	case "sync", "run", "export":
+		words := texts(rest)
+		locked := slices.ContainsFunc(words, func(s string) bool { return s == "--locked" || s == "--frozen" })
+		isolated := slices.Contains(words, "--no-project") || slices.Contains(words, "--script")
+		if len(w) > 0 && !isolated {
+			r.use(Use{Kind: Project, Tool: "uv", Text: "uv " + v, Span: w[0].span, Locked: locked})
+		}
+		r.with("uv "+v, rest)
+	case "tool":
+		sub, more := verb(rest)
+		if sub == "install" || sub == "run" {
+			r.run("uv tool "+sub, more, "--from", "--with")
+		}
+	}
+}
+
+// with finds --with REQUIREMENT.
+func (r *reader) with(tool string, w []word) {
+	for i, x := range w {
+		if x.text == "--with" && i+1 < len(w) {
+			r.use(Use{Kind: Requirement, Tool: tool, Text: w[i+1].text, Span: w[i+1].span, Dynamic: w[i+1].dynamic})
+		}
+	}
+}
+
+// run reads a program that installs the tool it runs: the first plain word, or
+// what options name instead.
+func (r *reader) run(tool string, w []word, from ...string) {
+	named := false
+	for i := 0; i < len(w); i++ {
+		x := w[i]
+		switch {
+		case slices.Contains(from, x.text) && i+1 < len(w):
+			i++
+			named = named || x.text == "--from" || x.text == "--spec"
+			r.use(Use{Kind: Requirement, Tool: tool, Text: w[i].text, Span: w[i].span, Dynamic: w[i].dynamic})
+		case slices.Contains(pipValues(), x.text):
+			i++
+		case strings.HasPrefix(x.text, "-"):
+		default:
+			if !named {
+				r.use(Use{Kind: Requirement, Tool: tool, Text: atVersion(x.text), Span: x.span, Dynamic: x.dynamic})
+			}
+			return // the rest are the tool's own arguments
+		}
+	}
+}
+
+// atVersion turns uvx's ruff@0.6.0 into a requirement.
+func atVersion(s string) string {
+	name, v, ok := strings.Cut(s, "@")
+	if !ok || strings.Contains(s, "://") || name == "" || v == "latest" || strings.ContainsAny(v, "/ ") {
+		return strings.TrimSuffix(s, "@latest")
+	}
+	return name + "==" + v
+}
+
+func (r *reader) pipx(w []word) {
+	v, rest := verb(w)
+	switch v {
+	case "run":
+		r.run("pipx", rest, "--spec")
+	case "install", "inject", "install-all":
+		for _, x := range rest {
+			if !strings.HasPrefix(x.text, "-") {
+				r.use(argument("pipx", x))
+			}
+		}
+	}
+}
+
+// project reads the tools that install from a lock of their own.
+func (r *reader) project(name string, w []word) {
+	v, rest := verb(w[1:])
+	words := texts(rest)
+	has := func(options ...string) bool {
+		return slices.ContainsFunc(words, func(s string) bool { return slices.Contains(options, s) })
+	}
+	u := Use{Kind: Project, Tool: name, Text: name + " " + v, Span: w[0].span}
+	switch name + " " + v {
+	case "poetry install", "poetry sync", "pdm sync", "pipenv sync":
+		u.Locked = true
+	case "pdm install":
+		u.Locked = has("--frozen-lockfile", "--check", "--no-lock")
+	case "pipenv install":
+		u.Locked = has("--deploy", "--ignore-pipfile")
+	case "poetry update", "pdm update", "pipenv update", "pipenv upgrade":
+	default:
+		return
+	}
+	r.use(u)
+}
+
+// dockerValues are docker run's options that take the next word.
+func dockerValues() []string {
+	return []string{"-v", "--volume", "-e", "--env", "--env-file", "-p", "--publish", "--name", "-w", "--workdir", "-u", "--user", "--network", "--net", "--entrypoint", "--mount", "-l", "--label",
+		"--add-host", "--platform", "-m", "--memory", "--cpus", "--ulimit", "--tmpfs", "--gpus", "--device", "--restart", "--hostname", "-h", "--cap-add", "--cap-drop", "--security-opt", "--pull", "--shm-size", "--ipc", "--pid"}
+}
+
+func (r *reader) docker(tool string, w []word) {
+	v, rest := verb(w)
+	if v == "container" || v == "image" {
+		v, rest = verb(rest)
+	}
+	if v != "run" && v != "pull" && v != "create" {
+		return
+	}
+	for i := 0; i < len(rest); i++ {
+		x := rest[i]
+		switch {
+		case slices.Contains(dockerValues(), x.text):
+			i++
+		case strings.HasPrefix(x.text, "-"):
+		default:
+			r.use(Use{Kind: Image, Tool: tool + " " + v, Text: x.text, Span: x.span, Dynamic: x.dynamic})
+			return
+		}
+	}
+}
+
+func texts(w []word) []string {
+	out := make([]string, len(w))
+	for i, x := range w {
+		out[i] = x.text
+	}
+	return out
+}

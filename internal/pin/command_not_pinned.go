@@ -1,0 +1,41 @@
+package pin
+
+import (
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/pin/command"
+)
+
+func commandNotPinned() rule[commandUse] {
+	return rule[commandUse]{
+		Rule{ID: "command/not-pinned", Severity: finding.Error, Title: "a command installs a package without naming one version"},
+		func(u commandUse) *complaint {
+			if u.Kind != command.Requirement {
+				return nil
+			}
+			if u.Dynamic {
+				return &complaint{message: "what " + u.Tool + " installs here is decided when it runs", hint: "write name==version, or install from a file with hashes", state: Unknown, severity: finding.Warning}
+			}
+			if u.err != nil {
+				return nil // not a requirement: the tool will say so
+			}
+			if _, ok := exact(u.req); ok || u.req.URL != "" && (commitID.MatchString(lastAt(u.req.URL)) || u.Hashed) {
+				return nil
+			}
+			message := u.Tool + " takes whatever version is the newest on the day"
+			if len(u.req.Specifiers.String()) > 0 {
+				message = "a range, not a version: " + u.Tool + " takes what fits best on the day"
+			}
+			return &complaint{message: message, hint: "write " + quote(u.req.Name+"==VERSION") + ", or put it into a file with hashes and install that", state: Unpinned}
+		},
+	}
+}
+
+// lastAt is what stands behind the last @ of an address.
+func lastAt(s string) string {
+	for i := len(s) - 1; i >= 0; i-- {
+		if s[i] == '@' {
+			return s[i+1:]
+		}
+	}
+	return ""
+}

@@ -1,0 +1,22 @@
+package pin
+
+import (
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/pin/command"
+)
+
+func commandUnlocked() rule[commandUse] {
+	return rule[commandUse]{
+		Rule{ID: "command/unlocked", Severity: finding.Warning, Title: "a command may resolve anew instead of installing what the lock says"},
+		func(u commandUse) *complaint {
+			if u.Kind != command.Project || u.Locked {
+				return nil
+			}
+			hint := map[string]string{
+				"uv": "add --locked: it fails when the lock does not fit the project", "pipenv": "write pipenv sync, or add --deploy",
+				"pdm": "write pdm sync, or add --frozen-lockfile", "poetry": "write poetry sync",
+			}[u.Tool]
+			return &complaint{message: quote(u.Text) + " changes the lock when it does not fit, and installs what it found on the day", hint: hint, state: Unpinned}
+		},
+	}
+}
