@@ -227,19 +227,22 @@ func fromLock(t map[string]any) (declared, error) {
 
 // same compares all but the marker; a member of the workspace is a path in the
 // lock, and an index a URL.
-func (d declared) same(o declared) bool {
+func (d declared) same(o declared, budget *int) bool {
 	source := d.source == o.source ||
 		d.source == "member" && strings.HasPrefix(o.source, "path=") ||
 		strings.HasPrefix(d.source, "index=") && strings.HasPrefix(o.source, "index=")
-	return d.name == o.name && d.extras == o.extras && (d.source == "member" || sameRange(d.spec, o.spec)) && source
+	return d.name == o.name && d.extras == o.extras && (d.source == "member" || sameRange(d.spec, o.spec, budget)) && source
 }
 
 // sameRange says whether two sets of clauses admit the same versions: uv compares
 // what they mean, so that ">=1,!=0.5" is ">=1". It tries the versions around all
 // that are mentioned.
-func sameRange(a, b string) bool {
+func sameRange(a, b string, budget *int) bool {
 	if a == b {
 		return true
+	}
+	if *budget -= 50 * (len(a) + len(b)); *budget < 0 {
+		return false
 	}
 	x, errX := version.ParseSpecifiers(a)
 	y, errY := version.ParseSpecifiers(b)
@@ -281,30 +284,38 @@ func sameRange(a, b string) bool {
 	return true
 }
 
+// maxWork bounds a comparison of two sets; a unit is about a microsecond.
+const maxWork = 5_000_000
+
 // difference compares two sets of requirements, markers by what they mean for
 // the Pythons of the project. It names what only one side has.
+//
+// ok is false where comparing would take too long.
 func difference(want, have []declared, requires version.Specifiers) (missing, extra []string, ok bool) {
 	left := slices.Clone(have)
-	ok = true
+	budget := maxWork
 	for _, w := range want {
 		// What can never apply is not written by uv.
 		if w.marker != nil {
-			if never, known := requirement.Equivalent(w.marker, requirement.Never(), requires); known && never {
+			if never, known := requirement.EquivalentWithin(w.marker, requirement.Never(), requires, &budget); known && never {
 				continue
 			}
 		}
 		at := slices.IndexFunc(left, func(h declared) bool {
-			if !w.same(h) {
+			if budget -= 1; budget < 0 || !w.same(h, &budget) {
 				return false
 			}
-			equal, known := requirement.Equivalent(w.marker, h.marker, requires)
-			ok = ok && known
+			equal, known := requirement.EquivalentWithin(w.marker, h.marker, requires, &budget)
+			if !known {
+				budget = -1
+			}
 			return equal
 		})
+		if budget < 0 {
+			return nil, nil, false
+		}
 		if at < 0 {
-			if !slices.ContainsFunc(have, func(h declared) bool { return w.same(h) && w.marker.String() == h.marker.String() }) {
-				missing = append(missing, w.String())
-			}
+			missing = append(missing, w.String())
 			continue
 		}
 		left = slices.Delete(left, at, at+1)
@@ -312,5 +323,5 @@ func difference(want, have []declared, requires version.Specifiers) (missing, ex
 	for _, h := range left {
 		extra = append(extra, h.String())
 	}
-	return missing, extra, ok
+	return missing, extra, true
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 )
 
 // The hashes in testdata are what the tools' own code gave for the manifests.
@@ -153,4 +154,23 @@ func FuzzCheck(f *testing.F) {
 			t.Errorf("%s without a reason", r.Verdict)
 		}
 	})
+}
+
+// A project whose comparison would take hours is not compared.
+func TestHostileUV(t *testing.T) {
+	var want, have strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&want, "\"a>=%d; python_version > '3.%d' and sys_platform in 'a%d b c' or os_name == 'x%d'\",\n", i, i%40, i, i)
+		fmt.Fprintf(&have, "{ name = \"a\", specifier = \">=%d.0\", marker = \"python_full_version > '3.%d'\" },\n", i, i%40)
+	}
+	fsys := fstest.MapFS{
+		"pyproject.toml": {Data: []byte("[project]\nname = \"shop\"\nversion = \"1\"\nrequires-python = \">=3.10\"\ndependencies = [" + want.String() + "]\n")},
+		"uv.lock":        {Data: []byte("version = 1\nrequires-python = \">=3.10\"\n[[package]]\nname = \"shop\"\nversion = \"1\"\nsource = { virtual = \".\" }\n[package.metadata]\nrequires-dist = [" + have.String() + "]\n")},
+	}
+	start := time.Now()
+	r, err := Check(fsys, "uv.lock", Options{})
+	if err != nil || r.Verdict == Fresh || time.Since(start) > 30*time.Second {
+		t.Errorf("%s after %s, %v", r.Verdict, time.Since(start), err)
+	}
+	t.Logf("%s after %s", r.Verdict, time.Since(start))
 }

@@ -302,7 +302,7 @@ func (c *uvCheck) compare(what string, manifestList, lockList any, p *manifest.P
 func (c *uvCheck) report(what string, want, have []declared) {
 	missing, extra, ok := difference(want, have, c.requires)
 	if !ok {
-		c.open = append(c.open, what+": the markers have too many cases to compare")
+		c.open = append(c.open, what+": there are too many cases to compare")
 		return
 	}
 	sort.Strings(missing)

@@ -229,6 +229,9 @@ type graph struct {
 	parentExtras bool
 }
 
+// maxRounds bounds how often the graph is walked; real locks settle in three.
+const maxRounds = 50
+
 // walk follows the edges from the roots.
 func (l Lock) walk(t Target) ([]Package, error) {
 	byName := map[string][]int{}
@@ -245,7 +248,7 @@ func (l Lock) walk(t Target) ([]Package, error) {
 	}
 	// An extra that becomes active somewhere can open edges elsewhere (uv's
 	// conflict markers): walk until nothing new does. Every round adds a name.
-	for range maxPackages {
+	for range maxRounds {
 		before := len(w.active)
 		w.reset()
 		if err := w.follow(roots, nil, nil); err != nil {
@@ -259,10 +262,10 @@ func (l Lock) walk(t Target) ([]Package, error) {
 			}
 		}
 		if len(w.active) == before {
-			break
+			return w.result(t), nil
 		}
 	}
-	return w.result(t), nil
+	return nil, failure.New(failure.Usage, "lock again with the tool that wrote it", "%s: extras that open one another do not come to an end", l.Path)
 }
 
 // node is a package with an extra of it, "" for the package itself.

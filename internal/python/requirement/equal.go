@@ -9,8 +9,8 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/python/version"
 )
 
-// maxWorlds bounds the environments that Equivalent tries.
-const maxWorlds = 50000
+// maxWork bounds the comparisons that one Equivalent makes.
+const maxWork = 1_000_000
 
 // Equivalent says whether two markers agree in every environment whose Python
 // satisfies requires (nil: any). It tries all combinations of the values that
@@ -18,6 +18,17 @@ const maxWorlds = 50000
 // neither mentions; ok is false where those are too many or a marker compares
 // what cannot be tried.
 func Equivalent(a, b *Marker, requires version.Specifiers) (equal, ok bool) {
+	budget := maxWork
+	return EquivalentWithin(a, b, requires, &budget)
+}
+
+// EquivalentWithin is Equivalent with a budget of comparisons that several calls
+// share, so that a hostile project with many of them ends soon; ok is false when
+// it is used up.
+func EquivalentWithin(a, b *Marker, requires version.Specifiers, budget *int) (equal, ok bool) {
+	if a.String() == b.String() {
+		return true, true
+	}
 	values := map[string][]string{}
 	extras := []string{}
 	a.mentioned(values, &extras)
@@ -36,11 +47,15 @@ func Equivalent(a, b *Marker, requires version.Specifiers) (equal, ok bool) {
 	extras = slices.Compact(extras)
 	n := len(pythons)
 	for _, k := range keys {
-		if n *= len(values[k]); n > maxWorlds {
+		if n *= len(values[k]); n > maxWork {
 			return false, false
 		}
 	}
-	if len(extras) > 12 || n<<len(extras) > maxWorlds {
+	if len(extras) > 12 {
+		return false, false
+	}
+	n = (n << len(extras)) * (a.size() + b.size())
+	if *budget -= min(n, maxWork); n > maxWork || *budget < 0 {
 		return false, false
 	}
 	for _, python := range pythons {
@@ -78,6 +93,18 @@ func tryAll(a, b *Marker, vars map[string]string, keys []string, values map[stri
 		}
 	}
 	return true
+}
+
+// size counts comparisons.
+func (m *Marker) size() int {
+	if m == nil || len(m.parts) == 0 {
+		return 1
+	}
+	n := 0
+	for _, p := range m.parts {
+		n += p.size()
+	}
+	return n
 }
 
 // mentioned collects the values that a marker compares each variable with.
