@@ -22,9 +22,10 @@ import (
 
 // pinCheckCmd is the definition of pin-check.
 type pinCheckCmd struct {
-	Path   []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
-	List   bool     `help:"List everything that the build consumes, pinned or not."`
-	FailOn string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
+	Path         []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
+	List         bool     `help:"List everything that the build consumes, pinned or not."`
+	ChangedSince string   `help:"Check only files that changed since this branch or commit, as a pull request's base." placeholder:"REF"`
+	FailOn       string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
 	reportFlags
 	sarifFlags
 	Ignore []string `help:"Glob of paths to skip, besides .git, virtual environments, node_modules and the like. Repeatable." placeholder:"GLOB"`
@@ -48,7 +49,13 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	fsys := os.DirFS(root)
-	cfg := pin.Config{Paths: paths, Files: gitFiles(ctx, root), Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv}
+	files := gitFiles(ctx, root)
+	if c.ChangedSince != "" {
+		if files, err = changed(ctx, root, c.ChangedSince); err != nil {
+			return nil, err
+		}
+	}
+	cfg := pin.Config{Paths: paths, Files: files, Partial: c.ChangedSince != "", Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv}
 	if err := policyOf(s.settings(), &cfg); err != nil {
 		return nil, err
 	}
@@ -128,6 +135,36 @@ func gitFiles(ctx context.Context, root string) []string {
 		return nil
 	}
 	return strings.Split(strings.TrimRight(string(out), "\x00"), "\x00")
+}
+
+// changed lists the files that differ from where the
+// current branch left ref; never nil, so that no change checks nothing.
+func changed(ctx context.Context, root, ref string) ([]string, error) {
+	git := func(args ...string) ([]byte, error) {
+		return exec.CommandContext(ctx, "git", append([]string{"-C", root}, args...)...).Output()
+	}
+	if strings.HasPrefix(ref, "-") {
+		return nil, failure.New(failure.Usage, "", "--changed-since %q is no branch or commit", ref)
+	}
+	base, err := git("merge-base", ref, "HEAD")
+	if err != nil {
+		return nil, failure.New(failure.Usage, "is it fetched? actions/checkout needs fetch-depth: 0", "--changed-since %s: git finds no common commit of it and HEAD", ref)
+	}
+	tracked, err := git("diff", "--name-only", "-z", "--diff-filter=d", "--relative", strings.TrimSpace(string(base)))
+	if err != nil {
+		return nil, failure.New(failure.Usage, "", "--changed-since %s: %w", ref, err)
+	}
+	fresh, err := git("ls-files", "-z", "--others", "--exclude-standard")
+	if err != nil {
+		return nil, failure.New(failure.Usage, "", "--changed-since %s: %w", ref, err)
+	}
+	out := []string{}
+	for _, name := range strings.Split(string(tracked)+string(fresh), "\x00") {
+		if name != "" {
+			out = append(out, name)
+		}
+	}
+	return out, nil
 }
 
 func listSubjects(w io.Writer, subjects []pin.Subject) error {

@@ -28,6 +28,9 @@ type Config struct {
 	Paths []string
 	// Files are the tree's files, as git lists them; nil means to walk the tree.
 	Files []string
+	// Partial says that Files are some of the tree's files only: an exception that
+	// matches nothing may be about others.
+	Partial bool
 	// Ignore holds globs of further paths to skip, besides DefaultIgnore.
 	Ignore []string
 	// Severity changes rules: error, warning, note or off, by rule. Rules that

@@ -209,7 +209,7 @@ func (c *checker) exceptions(used []bool) {
 		switch {
 		case e.expired(c.cfg.Today):
 			c.say(policyExpired(), e.At, complaint{message: "the exception (" + quote(e.Reason) + ") ended on " + e.Expires.Format(time.DateOnly), hint: "mend what it is about and take it out, or decide anew"})
-		case !used[i] && len(c.cfg.Paths) == 0:
+		case !used[i] && len(c.cfg.Paths) == 0 && !c.cfg.Partial:
 			c.say(policyUnused(), e.At, complaint{message: "the exception (" + quote(e.Reason) + ") matches no finding", hint: "take it out: it would hide the next one"})
 		}
 	}
