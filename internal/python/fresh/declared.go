@@ -294,7 +294,12 @@ const maxWork = 5_000_000
 func difference(want, have []declared, requires version.Specifiers) (missing, extra []string, ok bool) {
 	left := slices.Clone(have)
 	budget := maxWork
+	seen := map[string]bool{} // uv compares sets
 	for _, w := range want {
+		if seen[w.String()] {
+			continue
+		}
+		seen[w.String()] = true
 		// What can never apply is not written by uv.
 		if w.marker != nil {
 			if never, known := requirement.EquivalentWithin(w.marker, requirement.Never(), requires, &budget); known && never {
