@@ -16,6 +16,9 @@ type actionUse struct {
 	hasRef     bool
 	local      bool // ./path
 	self       bool // $/path
+	// onboarded says that actions.lock covers the workflow, locked that it holds
+	// this action for it.
+	onboarded, locked bool
 }
 
 // remoteAction is owner/repo[/path][@ref].
@@ -42,7 +45,7 @@ func parseUse(u workflow.Use) actionUse {
 func actionRules() []rule[actionUse] {
 	return []rule[actionUse]{
 		actionExpression(), actionInvalid(), actionTraversal(), actionForeignCheckout(), actionLocal(),
-		actionLookAlike(), actionSHA256(), actionNotPinned(), actionNoVersionComment(),
+		actionLockChanged(), actionLookAlike(), actionSHA256(), actionNotPinned(), actionNoVersionComment(),
 	}
 }
 
@@ -64,7 +67,12 @@ func (c *checker) use(at place, u workflow.Use) {
 	case a.repository == "":
 		s.Name = u.Ref
 	}
-	judge(c, at, &s, actionRules(), a)
+	rules := actionRules()
+	if a.onboarded, a.locked = c.lockedAction(at.path, u.Ref); a.locked && !sha1Hex.MatchString(a.ref) {
+		s.By = "lock"
+		rules = []rule[actionUse]{actionExpression(), actionInvalid()} // the lock answers the rest
+	}
+	judge(c, at, &s, rules, a)
 	c.add(at, s)
 }
 

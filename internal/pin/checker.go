@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/pin/actionslock"
 )
 
 // checker gathers the report of one run.
@@ -21,6 +22,7 @@ type checker struct {
 	lines    map[string]*finding.Lines
 	ignores  []*ignoring         // comments in the files that were read
 	seen     map[string]bool     // files whose comments were looked for
+	actions  *actionslock.Lock   // nil without one
 	readers  map[string][]string // the commands that read a requirements file
 	linked   []source            // files that only a command tells to be requirements
 }

@@ -112,6 +112,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
+	c.openActionsLock(c.paths[actionsLockPath])
 	var python []source
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
@@ -126,6 +127,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 			c.template(f)
 		case kindLock:
 			c.lockfile(f)
+		case kindActionsLock: // read before all others
 		default:
 			python = append(python, f)
 		}

@@ -24,6 +24,7 @@ const (
 	kindWorkflow
 	kindAction
 	kindLock
+	kindActionsLock
 )
 
 // source is a file to check.
@@ -46,6 +47,8 @@ func kindOf(name string) fileKind {
 	switch {
 	case (ext == ".yml" || ext == ".yaml") && (path.Dir(name) == ".github/workflows" || strings.HasSuffix(path.Dir(name), "/.github/workflows")):
 		return kindWorkflow
+	case path.Clean(name) == actionsLockPath:
+		return kindActionsLock
 	case lock.FormatOf(base) != "" && lock.FormatOf(base) != lock.Requirements:
 		return kindLock
 	case base == "action.yml" || base == "action.yaml":
