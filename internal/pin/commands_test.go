@@ -48,3 +48,20 @@ func TestCommands(t *testing.T) {
 		}
 	}
 }
+
+// TestCompose: the services' images and inline Dockerfiles, at their places.
+func TestCompose(t *testing.T) {
+	fsys := fstest.MapFS{"deploy/docker-compose.prod.yml": {Data: []byte("services:\n  db:\n    image: postgres:${PG:-16}\n  cache:\n    image: redis@sha256:" + strings.Repeat("c", 64) + "\n  any:\n    image: ${IMG}\n  web:\n    image: acme/web\n    build:\n      dockerfile_inline: |\n        FROM scratch\n        COPY --from=busybox:1 /bin/sh /\n")}}
+	rep, err := pin.Check(context.Background(), fsys, pin.Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range rep.Findings {
+		got = append(got, fmt.Sprintf("%d:%d-%d %s", f.Line, f.Column, f.EndColumn, f.Rule))
+	}
+	want := "3:12-30 image/not-pinned; 7:12-18 image/build-arg; 13:21-30 image/not-pinned"
+	if strings.Join(got, "; ") != want || len(rep.Subjects) != 4 {
+		t.Errorf("got %s, %d subjects", strings.Join(got, "; "), len(rep.Subjects))
+	}
+}

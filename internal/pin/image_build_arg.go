@@ -14,6 +14,13 @@ func imageBuildArg() rule[imageUse] {
 				return nil
 			}
 			name := finding.PrintableLine(strings.Join(u.unset, ", "))
+			if strings.HasPrefix(u.where, "service ") {
+				return &complaint{
+					message: "the variable " + name + " has no value here: whoever starts the service chooses the image",
+					hint:    "give it a default with a digest: ${" + name + ":-name:tag@sha256:…}",
+					context: u.context, state: Unpinned,
+				}
+			}
 			return &complaint{
 				message: "the build argument " + name + " has no value here: whoever builds chooses the image",
 				hint:    "give it a default before the first FROM: ARG " + name + "=…, so that the image has name:tag@sha256:…",

@@ -125,6 +125,8 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 			c.dockerfile(f)
 		case kindTemplate:
 			c.template(f)
+		case kindCompose:
+			c.composefile(f)
 		case kindLock:
 			c.lockfile(f)
 		case kindActionsLock: // read before all others

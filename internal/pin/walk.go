@@ -25,6 +25,7 @@ const (
 	kindAction
 	kindLock
 	kindActionsLock
+	kindCompose
 )
 
 // source is a file to check.
@@ -49,6 +50,8 @@ func kindOf(name string) fileKind {
 		return kindWorkflow
 	case path.Clean(name) == actionsLockPath:
 		return kindActionsLock
+	case composeName.MatchString(base):
+		return kindCompose
 	case lock.FormatOf(base) != "" && lock.FormatOf(base) != lock.Requirements:
 		return kindLock
 	case base == "action.yml" || base == "action.yaml":

@@ -1,0 +1,46 @@
+package pin
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/pin/compose"
+	"github.com/fairlead-ci/fairlead/internal/pin/dockerfile"
+)
+
+func composeUnparsable() Rule {
+	return Rule{ID: "compose/unparsable", Severity: finding.Error, Title: "a Compose file that cannot be read"}
+}
+
+// composeName knows compose.yaml, docker-compose.prod.yml and their like.
+var composeName = regexp.MustCompile(`^(docker-)?compose([.-][A-Za-z0-9_.-]+)?\.ya?ml$`)
+
+// composefile checks the images of a Compose file and the Dockerfiles in it.
+func (c *checker) composefile(f source) {
+	data, lines, ok := c.read(f.path)
+	if !ok {
+		return
+	}
+	file, err := compose.Read(data)
+	if err != nil {
+		c.say(composeUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(err.Error()), hint: "repair the file; compose would not start it either"})
+		return
+	}
+	for _, i := range file.Images {
+		c.image(place{f.path, i.Line, i.Column, i.Line, i.EndColumn}, imageUse{raw: i.Raw, ref: i.Ref, where: "service " + i.Service, unset: i.Unset})
+	}
+	for _, in := range file.Inline {
+		for _, i := range dockerfile.Read([]byte(in.Text)).Images {
+			if i.Stage {
+				continue
+			}
+			line := in.Line + strings.Count(in.Text[:min(i.Span.Start, len(in.Text))], "\n")
+			at := place{path: f.path, line: line, col: 1, endLine: line, endCol: 1}
+			if col := strings.Index(lines.Line(line), i.Raw); col >= 0 {
+				at.col, at.endCol = col+1, col+1+len(i.Raw)
+			}
+			c.image(at, imageUse{raw: i.Raw, ref: i.Ref, where: string(i.Place), unset: i.Unset, variable: i.Variable})
+		}
+	}
+}
