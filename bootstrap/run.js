@@ -117,8 +117,14 @@ async function obtain() {
 // start runs the tool. The child is asynchronous, so that a cancelled job's
 // signals reach it and it can clean up in the seconds that the runner leaves.
 function start({ bin, dir }, tool) {
-  const child = spawn(bin, [tool], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  // The handlers come first: a signal may arrive while the child starts.
+  let child = null;
+  let early = null;
+  for (const signal of ["SIGINT", "SIGTERM"]) {
+    process.on(signal, () => (child ? child.kill(signal) : (early = signal)));
+  }
+  child = spawn(bin, [tool], { stdio: "inherit" });
+  if (early) child.kill(early);
   const end = (code) => {
     fs.rmSync(dir, { recursive: true, force: true });
     process.exit(code);

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"path"
+	"runtime"
 	"sort"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
@@ -33,6 +36,7 @@ type pySet struct {
 // python checks requirements files: each that no other one includes stands for a
 // command, whose hash mode holds for everything it includes.
 func (c *checker) python(ctx context.Context, files []source) error {
+	parsed := c.parseAll(files)
 	sets := map[string]*reqfile.Set{}
 	included := map[string]bool{}
 	for _, f := range files {
@@ -42,7 +46,8 @@ func (c *checker) python(ctx context.Context, files []source) error {
 		if _, _, ok := c.read(f.path); !ok {
 			continue
 		}
-		set, err := reqfile.Parse(c.fsys, f.path, reqfile.Options{Getenv: c.cfg.Getenv, Constraint: f.kind == kindConstraints})
+		p := parsed[f.path]
+		set, err := p.set, p.err
 		if err != nil {
 			c.say(fileUnreadable(), place{path: f.path}, unreadable(err))
 			continue
@@ -78,6 +83,31 @@ func (c *checker) python(ctx context.Context, files []source) error {
 		judge(f)
 	}
 	return nil
+}
+
+type parsedFile struct {
+	set *reqfile.Set
+	err error
+}
+
+// parseAll reads files on all processors: reading is most of the work, and each
+// file stands for itself.
+func (c *checker) parseAll(files []source) map[string]parsedFile {
+	results := make([]parsedFile, len(files))
+	var g errgroup.Group
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for i, f := range files {
+		g.Go(func() error {
+			results[i].set, results[i].err = reqfile.Parse(c.fsys, f.path, reqfile.Options{Getenv: c.cfg.Getenv, Constraint: f.kind == kindConstraints})
+			return nil
+		})
+	}
+	_ = g.Wait() // no function returns an error
+	out := make(map[string]parsedFile, len(files))
+	for i, f := range files {
+		out[f.path] = results[i]
+	}
+	return out
 }
 
 // newSet gathers what the rules ask about a set as a whole.
