@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
@@ -53,6 +53,10 @@ bench: build ## speed, as ratios to the peers in the same run
 bench-bootstrap: build ## how long an action takes to start its tool
 	@scripts/need e2e
 	go run ./bench/bootstrap $(CURDIR)/.cache/node/node_modules/.bin/node $(CURDIR)/$(BIN) .
+
+bench-pin-check: ## pin-check and its peers over a seeded corpus
+	@scripts/need bench
+	bench/pin-check/run
 
 clean:
 	rm -rf bin .cache
