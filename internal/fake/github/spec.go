@@ -17,8 +17,6 @@ import (
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 )
 
-//go:generate go run ./cut ../../../.cache/openapi/package/generated/api.github.com.json openapi.json.gz
-
 // description is GitHub's own OpenAPI description, cut down to the paths that
 // are served (command cut).
 //
