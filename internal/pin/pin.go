@@ -113,6 +113,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	c.openActionsLock(c.paths[actionsLockPath])
+	definitions := c.definitions(files)
 	var python []source
 	for _, f := range files {
 		if err := ctx.Err(); err != nil {
@@ -120,7 +121,8 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 		}
 		switch f.kind {
 		case kindWorkflow, kindAction:
-			c.workflow(f)
+			c.workflow(f, definitions[f.path])
+			delete(definitions, f.path)
 		case kindDockerfile:
 			c.dockerfile(f)
 		case kindTemplate:
