@@ -53,6 +53,8 @@ func TestRefusedPushSaysHowToAllowIt(t *testing.T) {
 		"fatal: unable to access 'https://github.com/acme/shop/': The requested URL returned error: 403": "contents: write",
 		"fatal: could not read Username for 'https://github.com': terminal prompts disabled":             "github-token",
 		"remote: Repository not found.": "is the remote right",
+		"!\t4031f61f01ba4ee77c930ea42cd41454518e0401:refs/heads/promote/a/b\t[remote rejected] (pre-receive hook declined)": "a hook of the remote",
+		"git@github.com: Permission denied (publickey).":                                                                    "deploy key",
 	} {
 		if got := refusalHint(said); !strings.Contains(got, hint) {
 			t.Errorf("%q: %q", said, got)
