@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -24,24 +25,12 @@ func (d Deps) filled() Deps {
 		d.Now = time.Now
 	}
 	if d.Sleep == nil {
-		d.Sleep = Sleep
+		d.Sleep = clock.Sleep
 	}
 	if d.Progress == nil {
 		d.Progress = func(Tick) {}
 	}
 	return d
-}
-
-// Sleep waits for d, or less when the context ends: then it returns its error.
-func Sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Run watches the source until there is a verdict or the plan's deadline. The

@@ -17,12 +17,12 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
 
-// clock is a clock that only sleeping moves.
-type clock struct{ now time.Time }
+// fakeClock is a clock that only sleeping moves.
+type fakeClock struct{ now time.Time }
 
-func newClock() *clock { return &clock{time.Date(2026, 11, 20, 12, 2, 0, 0, time.UTC)} }
+func newClock() *fakeClock { return &fakeClock{time.Date(2026, 11, 20, 12, 2, 0, 0, time.UTC)} }
 
-func (c *clock) deps() Deps {
+func (c *fakeClock) deps() Deps {
 	return Deps{Now: func() time.Time { return c.now }, Sleep: func(ctx context.Context, d time.Duration) error {
 		if d <= 0 {
 			return errors.New("the run sleeps for no time")
@@ -35,7 +35,7 @@ func (c *clock) deps() Deps {
 // script is a source that plays one function per look; the first good answer is
 // the origin.
 type script struct {
-	clock   *clock
+	clock   *fakeClock
 	play    func(elapsed, window float64) (Sample, error)
 	start   time.Time
 	last    time.Time

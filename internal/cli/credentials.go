@@ -91,11 +91,16 @@ func (s *session) githubToken() string {
 	return token
 }
 
+// githubServer is GitHub's address, without a slash at its end.
+func (s *session) githubServer() string {
+	return strings.TrimSuffix(firstOf(s.Getenv("GITHUB_SERVER_URL"), "https://github.com"), "/")
+}
+
 // gitEnviron adds credentials for GitHub to git's environment, for that host
 // alone and for nothing that is written to a disk. A checkout whose credentials
 // were not kept (persist-credentials: false) needs them.
 func (s *session) gitEnviron(environ []string, remote string) []string {
-	server := firstOf(s.Getenv("GITHUB_SERVER_URL"), "https://github.com")
+	server := s.githubServer()
 	token := s.githubToken()
 	if token == "" || !sameHost(server, remote) {
 		return environ
@@ -116,7 +121,7 @@ func (s *session) gitEnviron(environ []string, remote string) []string {
 		out = append(out, "GIT_CONFIG_KEY_"+n+"="+key, "GIT_CONFIG_VALUE_"+n+"="+value)
 		count++
 	}
-	key := "http." + strings.TrimSuffix(server, "/") + "/.extraheader"
+	key := "http." + server + "/.extraheader"
 	set(key, "") // an earlier one, of a checkout that kept its own, would be sent as well
 	set(key, "AUTHORIZATION: basic "+basic)
 	return append(out, "GIT_CONFIG_COUNT="+strconv.Itoa(count), "GIT_TERMINAL_PROMPT=0")

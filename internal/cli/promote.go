@@ -12,7 +12,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/engine"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -243,7 +243,7 @@ func (l ledgerFlags) open(ctx context.Context, s *session) (*ledger.Git, error) 
 	remote := firstOf(l.Ledger, origin(ctx))
 	if repo := s.Getenv("GITHUB_REPOSITORY"); remote == "" && repo != "" {
 		// A job without a checkout: the ledger is the repository's own.
-		remote = strings.TrimSuffix(firstOf(s.Getenv("GITHUB_SERVER_URL"), "https://github.com"), "/") + "/" + repo
+		remote = s.githubServer() + "/" + repo
 	}
 	if remote == "" {
 		return nil, failure.New(failure.Usage, "--ledger REMOTE: a git URL or path", "no ledger is named, and this folder is in no repository with an origin")
@@ -302,7 +302,7 @@ func (t *targetFlags) make(ctx context.Context, s *session, eng *engines) (promo
 
 func (t *targetFlags) container(s *session, e engine.Engine) (*target.Container, error) {
 	c := &target.Container{Engine: e, Remote: t.Host != "", Port: t.Port, EnvFile: t.EnvFile, Health: t.Health, Timeout: t.HealthTimeout,
-		Grace: t.Grace, Drain: t.Drain, HTTP: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, Sleep: canary.Sleep}
+		Grace: t.Grace, Drain: t.Drain, HTTP: &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}, Sleep: clock.Sleep}
 	if t.EnvFile != "" {
 		if _, err := os.Stat(t.EnvFile); err != nil {
 			return nil, failure.New(failure.Usage, "", "--env-file: %w", err)

@@ -65,7 +65,7 @@ func (s *session) transport() http.RoundTripper {
 // runURL is the page of this run.
 func (s *session) runURL() string {
 	if id := s.Getenv("GITHUB_RUN_ID"); id != "" && s.Getenv("GITHUB_REPOSITORY") != "" {
-		return firstOf(s.Getenv("GITHUB_SERVER_URL"), "https://github.com") + "/" + s.Getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
+		return s.githubServer() + "/" + s.Getenv("GITHUB_REPOSITORY") + "/actions/runs/" + id
 	}
 	return ""
 }

@@ -16,7 +16,7 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/examples"
-	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/engine"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/fake/registry"
@@ -234,7 +234,7 @@ func (c *chain) commit(ctx context.Context, n int) (title, revision string, err 
 // target makes releases run in an environment.
 func (c *chain) target(env string) promote.Target {
 	return &target.Container{Engine: c.Engine, Port: 8000, Publish: &engine.Port{HostIP: "127.0.0.1", Host: c.ports[env]}, EnvFile: c.envs[env],
-		Health: "/healthz", Timeout: 30 * time.Second, Grace: 5 * time.Second, HTTP: client(), Sleep: canary.Sleep}
+		Health: "/healthz", Timeout: 30 * time.Second, Grace: 5 * time.Second, HTTP: client(), Sleep: clock.Sleep}
 }
 
 // promote runs one promotion and insists on its success.

@@ -11,6 +11,7 @@ import (
 
 	gh "github.com/google/go-github/v92/github"
 
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 )
 
@@ -75,23 +76,12 @@ func New(o Options) (*Client, error) {
 		c.budget = time.Minute
 	}
 	if c.sleep == nil {
-		c.sleep = wait
+		c.sleep = clock.Sleep
 	}
 	if c.now == nil {
 		c.now = time.Now
 	}
 	return c, nil
-}
-
-func wait(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // ErrForbidden says that the token may not do something.

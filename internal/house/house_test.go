@@ -47,6 +47,7 @@ var level = []struct {
 	{"examples", 1},
 	{"internal/finding", 0},
 	{"internal/failure", 0},
+	{"internal/clock", 0},
 	{"internal/version", 0},
 }
 

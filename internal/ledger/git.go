@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 )
 
@@ -55,7 +56,7 @@ func OpenGit(ctx context.Context, o GitOptions) (*Git, error) {
 		o.Tries = 3
 	}
 	if o.Sleep == nil {
-		o.Sleep = sleep
+		o.Sleep = clock.Sleep
 	}
 	if _, err := exec.LookPath("git"); err != nil {
 		return nil, failure.New(failure.Usage, "install git", "opening the ledger: git is not on PATH")
@@ -70,17 +71,6 @@ func OpenGit(ctx context.Context, o GitOptions) (*Git, error) {
 		return nil, err
 	}
 	return g, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // environ is the caller's environment without what would lead git to another

@@ -28,6 +28,7 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -101,7 +102,7 @@ func New(cfg Config) (*Source, error) {
 		cfg.Now = time.Now
 	}
 	if cfg.Sleep == nil {
-		cfg.Sleep = canary.Sleep
+		cfg.Sleep = clock.Sleep
 	}
 	if !(cfg.Rate > 0 && cfg.Rate <= maxRate) {
 		return usage("10 is a good start", "probe rate %v must be above 0 and at most %d requests/s", cfg.Rate, maxRate)

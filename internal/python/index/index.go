@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
 )
 
@@ -81,23 +82,12 @@ func New(c Config) (*Client, error) {
 		c.Tries = 3
 	}
 	if c.Sleep == nil {
-		c.Sleep = sleep
+		c.Sleep = clock.Sleep
 	}
 	if c.Warnf == nil {
 		c.Warnf = func(string, ...any) {}
 	}
 	return &Client{c}, nil
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
 }
 
 // Files lists what all sources offer for a project, folders first. A project
