@@ -49,11 +49,11 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	fsys := os.DirFS(root)
-	files := gitFiles(ctx, root)
-	if c.ChangedSince != "" {
-		if files, err = changed(ctx, root, c.ChangedSince); err != nil {
-			return nil, err
-		}
+	var files []string
+	if c.ChangedSince == "" {
+		files = gitFiles(ctx, root)
+	} else if files, err = changed(ctx, root, c.ChangedSince); err != nil {
+		return nil, err
 	}
 	cfg := pin.Config{Paths: paths, Files: files, Partial: c.ChangedSince != "", Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv}
 	if err := policyOf(s.settings(), &cfg); err != nil {

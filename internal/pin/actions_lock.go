@@ -3,6 +3,7 @@ package pin
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"slices"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -67,7 +68,7 @@ func (c *checker) openActionsLock(listed bool) {
 func (c *checker) staleActions(l actionslock.Lock, at func(line, column int) place) {
 	used := map[string]bool{}
 	for _, w := range l.Workflows {
-		if _, err := c.fsys.Open(w.Path); err != nil {
+		if _, err := fs.Stat(c.fsys, w.Path); err != nil {
 			c.say(actionLockStale(), at(w.Line, 5), complaint{message: "the workflow " + quote(w.Path) + " is not there any more", hint: "run: gh actions-lock, and commit the lock"})
 			continue
 		}

@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"strings"
+
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/command"
 )
@@ -18,7 +20,7 @@ func commandNotPinned() rule[commandUse] {
 			if u.err != nil {
 				return nil // not a requirement: the tool will say so
 			}
-			if _, ok := exact(u.req); ok || u.req.URL != "" && (commitID.MatchString(lastAt(u.req.URL)) || u.Hashed) {
+			if _, ok := exact(u.req); ok || u.req.URL != "" && (commitID.MatchString(u.req.URL[strings.LastIndexByte(u.req.URL, '@')+1:]) || u.Hashed) {
 				return nil
 			}
 			message := u.Tool + " takes whatever version is the newest on the day"
@@ -28,14 +30,4 @@ func commandNotPinned() rule[commandUse] {
 			return &complaint{message: message, hint: "write " + quote(u.req.Name+"==VERSION") + ", or put it into a file with hashes and install that", state: Unpinned}
 		},
 	}
-}
-
-// lastAt is what stands behind the last @ of an address.
-func lastAt(s string) string {
-	for i := len(s) - 1; i >= 0; i-- {
-		if s[i] == '@' {
-			return s[i+1:]
-		}
-	}
-	return ""
 }
