@@ -3,73 +3,15 @@
 package e2e
 
 import (
-	"fmt"
-	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/tunnel/tunneltest"
 )
-
-// sshd is a server on loopback for the user of the tests.
-type sshd struct {
-	addr       string // 127.0.0.1:PORT
-	user       string
-	key, known string
-}
-
-func startSSHD(t *testing.T) sshd {
-	t.Helper()
-	bin, err := exec.LookPath("sshd")
-	if err != nil {
-		if bin = "/usr/sbin/sshd"; exec.Command("test", "-x", bin).Run() != nil {
-			t.Skip("NOT TESTED: no sshd (make e2e installs it)")
-		}
-	}
-	me, err := user.Current()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if os.Geteuid() == 0 {
-		if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	dir, port := t.TempDir(), freePort(t)
-	for _, name := range []string{"host", "user"} {
-		must(t, dir, nil, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", filepath.Join(dir, name))
-	}
-	conf := fmt.Sprintf("Port %d\nListenAddress 127.0.0.1\nHostKey %s/host\nAuthorizedKeysFile %s/user.pub\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nUsePAM no\nStrictModes no\nPidFile none\nPermitRootLogin yes\nMaxStartups 100\n", port, dir, dir)
-	if err := os.WriteFile(filepath.Join(dir, "conf"), []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(bin, "-D", "-e", "-f", filepath.Join(dir, "conf"))
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	s := sshd{addr: fmt.Sprintf("127.0.0.1:%d", port), user: me.Username}
-	for range 100 {
-		if c, err := net.Dial("tcp", s.addr); err == nil {
-			_ = c.Close()
-			break
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
-	key, err := os.ReadFile(filepath.Join(dir, "user"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	public, err := os.ReadFile(filepath.Join(dir, "host.pub"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.key, s.known = string(key), fmt.Sprintf("[127.0.0.1]:%d %s", port, public)
-	return s
-}
 
 // remoteHost is a machine with podman behind ssh: a service with a storage of its own.
 type remoteHost struct {
@@ -112,11 +54,11 @@ func startHost(t *testing.T, name string) remoteHost {
 // their own, which the thrown-away runner reaches over ssh alone.
 func TestPipelineOverSSH(t *testing.T) {
 	podmanPorts(t)
-	s := startSSHD(t)
+	s := tunneltest.Start(t)
 	p := newPlatform(t)
-	p.secrets["DEPLOY_KEY"], p.secrets["KNOWN_HOSTS"] = s.key, s.known
+	p.secrets["DEPLOY_KEY"], p.secrets["KNOWN_HOSTS"] = s.Key, s.KnownHosts
 	staging, production := startHost(t, "staging"), startHost(t, "production")
-	target := func(h remoteHost) string { return fmt.Sprintf("container ssh://%s@%s%s", s.user, s.addr, h.socket) }
+	target := func(h remoteHost) string { return "container " + s.URL() + h.socket }
 	p.ship(t, target(staging), target(production), func(t *testing.T) string {
 		var names strings.Builder
 		for _, h := range []remoteHost{staging, production} {
