@@ -2,7 +2,9 @@ package canary
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -28,8 +30,47 @@ type Sample struct {
 	Counts map[string]seqtest.Counts
 	// Latency holds the window's response times, where the source sees them.
 	Latency *Latency
+	// Gauges are readings that are no counts (memory, queue length), by metric
+	// name: the mean over each side's instances in this window. They only advise.
+	Gauges map[string]Gauge
+	// Conditions are further judgements, such as alerting rules, made for each
+	// side on its own.
+	Conditions []Condition
 	// Notes are sentences for people about this window: restarts, lost ticks.
 	Notes []string
+}
+
+// Gauge is one reading of both sides, in the metric's own unit. A side that was
+// not seen is NaN.
+type Gauge struct {
+	Baseline float64 `json:"baseline"`
+	Canary   float64 `json:"canary"`
+}
+
+// Condition is a rule that somebody else wrote and that was asked of each side.
+// One that holds for the canary and not for the baseline, in two windows in a
+// row, fails the gate.
+type Condition struct {
+	Name     string `json:"name"`
+	Canary   bool   `json:"canary"`
+	Baseline bool   `json:"baseline"`
+	// Why says what it saw, for people.
+	Why string `json:"why,omitempty"`
+}
+
+// Historian is a source that can look back. The samples are the baseline's
+// windows before the given time (zero: before the run), oldest first, with the
+// canary's side empty. What lies too far back is left out without an error.
+type Historian interface {
+	History(ctx context.Context, before time.Time, length, window time.Duration) ([]Sample, error)
+}
+
+// Resumable is a source whose place can be kept in a file: with its state put
+// back before the first sample, a new process goes on where another stopped, and
+// the time between is one long window instead of a lost one.
+type Resumable interface {
+	State() (json.RawMessage, error)
+	Resume(state json.RawMessage) error
 }
 
 // Latency counts responses by time. Counts have one more entry than BoundsMS:
