@@ -28,7 +28,10 @@ type buildImageCmd struct {
 	Base              string   `help:"Base image: REPOSITORY@sha256:…, oci:FOLDER, or host (this machine's own Python, for demos and tests)." placeholder:"REF"`
 	RequireBaseDigest bool     `help:"Refuse a base that is named by a tag."`
 	Python            string   `help:"Python version that the base must have, such as 3.13." placeholder:"VERSION"`
-	Lock              string   `help:"Lock, relative to the context: hashed requirements, poetry.lock, Pipfile.lock, uv.lock, pdm.lock or pylock.toml. Where the default is not there, the one lock that is." default:"requirements.txt" placeholder:"FILE"`
+	Lock              string   `help:"Lock, relative to the context: hashed requirements, poetry.lock, Pipfile.lock, uv.lock, pdm.lock or pylock.toml. Where the default is not there, the one lock that is, or that of the workspace above." default:"requirements.txt" placeholder:"FILE"`
+	Member            string   `help:"Project inside the context to build: a member of the lock's workspace by name, or a folder. A context that is a member itself needs none: the workspace's lock is found above it." placeholder:"NAME"`
+	Extra             []string `help:"Extras of the project to install." placeholder:"NAMES"`
+	Group             []string `help:"Dependency groups of the lock to install beside the project's own dependencies." placeholder:"NAMES"`
 	Platforms         []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given, for base host this machine's." placeholder:"LIST"`
 
 	Image         string   `help:"Repository to publish to, such as ghcr.io/acme/shop." placeholder:"REPO"`
@@ -56,6 +59,8 @@ type buildImageCmd struct {
 
 	Test             string        `help:"Command that tests the image from inside, such as \"pytest -q\"; only what passes is published." placeholder:"COMMAND"`
 	TestRequirements string        `help:"Hashed requirements file with what only the tests need, relative to the context." placeholder:"FILE"`
+	TestGroup        []string      `help:"Dependency groups of the lock that only the tests need; its group test or dev if neither these nor test-requirements are given." placeholder:"NAMES"`
+	TestExtra        []string      `help:"Extras of the project that only the tests need." placeholder:"NAMES"`
 	TestEnv          []string      `help:"Names of environment variables that the tests may see, or NAME=VALUE." placeholder:"NAMES"`
 	TestService      []string      `help:"Service beside the tests, on their localhost: NAME=IMAGE@sha256:…, and KEY=VALUE for its environment. Repeatable." sep:"none" placeholder:"SERVICE"`
 	TestInclude      []string      `help:"Test files and folders (tests, test, conftest.py, pytest.ini if not given)." placeholder:"PATHS"`
@@ -126,7 +131,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		return image.Request{}, failure.New(failure.Usage, "--base REPOSITORY@sha256:… of a Python image, or --base host for a first look", "no base image is named")
 	}
 	r := image.Request{
-		Context: dir, Lock: c.Lock, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
+		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
 		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
 		Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
 	}
@@ -164,7 +169,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		return r, err
 	}
 	if c.Test != "" && !c.NoTest {
-		t := &image.Test{Requirements: c.TestRequirements, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
+		t := &image.Test{Requirements: c.TestRequirements, Groups: c.TestGroup, Extras: c.TestExtra, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
 		if c.TestNetwork == "host" {
 			t.Network = engine.NetworkHost
 		}

@@ -22,6 +22,9 @@ type checkCmd struct {
 
 	Base          string   `help:"Base image, as for build-image; without one nothing is planned." placeholder:"REF"`
 	Lock          string   `help:"Lock file, relative to the path." default:"requirements.txt" placeholder:"FILE"`
+	Member        string   `help:"Project inside the path to plan, as for build-image." placeholder:"NAME"`
+	Extra         []string `help:"Extras of the project." placeholder:"NAMES"`
+	Group         []string `help:"Dependency groups of the lock." placeholder:"NAMES"`
 	Platforms     []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given." placeholder:"LIST"`
 	FindLinks     []string `help:"Folder with wheels. Repeatable." sep:"none" placeholder:"FOLDER"`
 	IndexURL      string   `name:"index-url" help:"Package index; pip's or uv's configured one if not given." placeholder:"URL"`
@@ -108,7 +111,7 @@ func (c *checkCmd) plan(ctx context.Context, s *session) (part, error) {
 		p.Hint = "base = \"…\" in [tool.fairlead.build-image]"
 		return p, nil
 	}
-	b := &buildImageCmd{Context: c.Path, Base: c.Base, Image: c.Image, Lock: c.Lock, Platforms: c.Platforms, FindLinks: c.FindLinks, IndexURL: c.IndexURL, ExtraIndexURL: c.ExtraIndexURL,
+	b := &buildImageCmd{Context: c.Path, Base: c.Base, Image: c.Image, Lock: c.Lock, Member: c.Member, Extra: c.Extra, Group: c.Group, Platforms: c.Platforms, FindLinks: c.FindLinks, IndexURL: c.IndexURL, ExtraIndexURL: c.ExtraIndexURL,
 		registryFlags: c.registryFlags, Insecure: c.Insecure, Project: "auto", Port: 8000, Plan: true, TestNetwork: "none"}
 	out, err := b.run(ctx, s)
 	switch {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -16,6 +15,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/image/project"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
@@ -24,6 +24,9 @@ type application struct {
 	entries []layer.Entry
 	// own is the project as installed, whose files are among the entries.
 	own *built
+	// locals are the installed folders that the project depends on; their files
+	// are among the entries.
+	locals []built
 	// wheel is the prebuilt project, if that is what was given.
 	wheel *built
 	// pythonPath are absolute folders for PYTHONPATH.
@@ -34,8 +37,28 @@ type application struct {
 // lacks and a server needs.
 var defaultInclude = []string{"Procfile", "gunicorn.conf.py", "manage.py"}
 
-// application decides how the project gets in, and collects it.
-func (b *builder) application(f base.Facts) (*application, error) {
+// application collects the project and the folders that it depends on.
+func (b *builder) application(f base.Facts, trees []lock.Package) (*application, error) {
+	app, err := b.ownApplication(f)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range trees {
+		l, err := b.local(p, f)
+		if err != nil {
+			return nil, err
+		}
+		if l.built != nil {
+			app.locals = append(app.locals, *l.built)
+		}
+		app.entries = append(app.entries, l.entries...)
+		app.pythonPath = append(app.pythonPath, l.path...)
+	}
+	return app, nil
+}
+
+// ownApplication decides how the project gets in, and collects it.
+func (b *builder) ownApplication(f base.Facts) (*application, error) {
 	if b.Wheel != "" {
 		return b.prebuilt(f)
 	}
@@ -62,27 +85,11 @@ func (b *builder) application(f base.Facts) (*application, error) {
 // installed is the project as its build backend would install it, and the few
 // files beside the packages that a server needs.
 func (b *builder) installed(p *project.Project, f base.Facts) (*application, error) {
-	b.result.Notes = append(b.result.Notes, p.Notes...)
-	file, err := os.CreateTemp(b.work, "project-*.whl")
+	w, err := b.pack(p, b.tree, f)
 	if err != nil {
-		return nil, fmt.Errorf("packing the project: %w", err)
-	}
-	b.store.open = append(b.store.open, file)
-	if err := p.WriteWheel(b.tree, file); err != nil {
 		return nil, err
 	}
-	size, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, fmt.Errorf("packing the project: %w", err)
-	}
-	in, err := wheel.Install(file, size, p.Filename(), wheel.Scheme{Prefix: "/" + venvDir, Python: f.Target.Python})
-	if err != nil {
-		return nil, failure.Wrap(failure.Answer, "", fmt.Errorf("installing the project: %w", err))
-	}
-	app := &application{own: &built{Installed: in, pure: true}}
-	for _, file := range in.Files {
-		app.entries = append(app.entries, layer.Entry{Path: venvDir + "/" + file.Path, Mode: file.Mode.Perm(), Size: file.Size, Open: file.Open})
-	}
+	app := &application{own: w, entries: entriesOf(w)}
 	more, err := b.included()
 	if err != nil {
 		return nil, err
@@ -94,14 +101,7 @@ func (b *builder) installed(p *project.Project, f base.Facts) (*application, err
 // sources is the whole context in /app. Packages in a src folder are importable
 // too.
 func (b *builder) sources() *application {
-	app := &application{entries: b.tree.all(appDir), pythonPath: []string{"/" + appDir}}
-	for name := range b.tree.files {
-		if strings.HasPrefix(name, "src/") && path.Base(name) == "__init__.py" {
-			app.pythonPath = []string{"/" + appDir, "/" + appDir + "/src"}
-			break
-		}
-	}
-	return app
+	return &application{entries: b.tree.all(appDir), pythonPath: importable(b.tree, appDir)}
 }
 
 // included are the files beside the packages that package mode copies to /app.

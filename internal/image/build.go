@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
 
 // builder is one build on its way.
@@ -22,6 +23,13 @@ type builder struct {
 	work string
 
 	tree   *tree
+	trees  map[string]*tree          // folders that the project depends on
+	locals map[string][]lock.Package // the same, by platform
+	// project is the folder of the project: the context, or a member in it.
+	project string
+	lock    placed
+	member  string // of the lock's workspace, "" if it has none
+
 	source *source
 	store  *store
 	shop   *workshop
@@ -86,6 +94,9 @@ func (b *builder) close() {
 	if b.tree != nil {
 		b.tree.close()
 	}
+	for _, t := range b.trees {
+		t.close()
+	}
 	if b.store != nil {
 		b.store.close()
 	}
@@ -129,16 +140,16 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	app, err := b.application(facts)
+	app, err := b.application(facts, b.locals[p])
 	if err != nil {
 		return nil, err
 	}
 	if app.wheel != nil {
 		wheels = append(wheels, *app.wheel)
 	}
-	all := wheels
+	all := append(slices.Clone(wheels), app.locals...)
 	if app.own != nil {
-		all = append(slices.Clone(wheels), *app.own)
+		all = append(all, *app.own)
 	}
 	if err := disagree(all); err != nil {
 		return nil, err

@@ -16,10 +16,11 @@ import (
 
 // choose reads the lock, the bases and the indexes and picks the wheels.
 func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
-	l, err := b.readLock(b.Lock)
-	if err != nil {
+	if err := b.settle(); err != nil {
 		return nil, err
 	}
+	l := b.lock
+	var err error
 	if b.bases, err = b.openBases(ctx); err != nil {
 		return nil, err
 	}
@@ -31,7 +32,14 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	}
 	b.source = &source{client: client, files: map[string][]index.File{}, absent: map[string]string{}}
 	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}}
-	choices, err := b.source.plan(ctx, l, b.Platforms, b.bases.facts)
+	wanted, err := b.selection(l, b.Platforms, lock.Target{Extras: b.Extras, Groups: b.Groups, Member: b.member})
+	if err != nil {
+		return nil, err
+	}
+	for p, s := range wanted {
+		b.locals[p] = s.trees
+	}
+	choices, err := b.source.plan(ctx, wanted, b.Platforms, b.bases.facts)
 	if err != nil {
 		return nil, err
 	}
@@ -48,7 +56,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 }
 
 // indexFor adds what the lock says about indexes to the configuration.
-func (b *builder) indexFor(l lock.Lock) (*index.Client, error) {
+func (b *builder) indexFor(l placed) (*index.Client, error) {
 	c := b.Index
 	if l.Format == lock.Requirements {
 		c.IndexURL = cmp.Or(l.IndexURL, c.IndexURL) // its options are part of what was asked for
@@ -60,7 +68,7 @@ func (b *builder) indexFor(l lock.Lock) (*index.Client, error) {
 	c.FindLinks = slices.Clone(c.FindLinks)
 	for _, dir := range l.FindLinks {
 		if !filepath.IsAbs(dir) && !strings.Contains(dir, "://") {
-			dir = filepath.Join(b.Context, filepath.Dir(l.Path), dir)
+			dir = filepath.Join(l.dir, dir)
 		}
 		c.FindLinks = append(c.FindLinks, dir)
 	}
@@ -72,4 +80,29 @@ func (b *builder) indexFor(l lock.Lock) (*index.Client, error) {
 		return nil, failure.Wrap(failure.Usage, "", fmt.Errorf("configuring the package index: %w", err))
 	}
 	return client, nil
+}
+
+// selected is what a platform gets: packages that need a wheel, and folders of
+// the repository.
+type selected struct{ wheels, trees []lock.Package }
+
+// selection asks the lock what each platform gets.
+func (b *builder) selection(l placed, platforms []string, t lock.Target) (map[string]selected, error) {
+	out := map[string]selected{}
+	for _, p := range platforms {
+		t.Env = b.bases.facts[p].Target.MarkerEnv()
+		chosen, err := l.Select(t)
+		if err != nil {
+			return nil, fmt.Errorf("planning %s: %w", p, err)
+		}
+		var s selected
+		if s.wheels, s.trees, err = b.divide(l, chosen); err != nil {
+			return nil, err
+		}
+		if err := verifiable(l, s.wheels); err != nil {
+			return nil, err
+		}
+		out[p] = s
+	}
+	return out, nil
 }

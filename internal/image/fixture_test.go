@@ -49,6 +49,7 @@ type world struct {
 	wheels  string
 	base    string
 	context string
+	sums    map[string]string // SHA-256 of the wheels, by file name
 }
 
 // wheels of the fixture: one pure with a command, one large, one native.
@@ -72,7 +73,7 @@ func wheels() []wheeltest.Wheel {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, wheels: t.TempDir(), base: filepath.Join(t.TempDir(), "base"), context: t.TempDir()}
+	w := &world{t: t, wheels: t.TempDir(), base: filepath.Join(t.TempDir(), "base"), context: t.TempDir(), sums: map[string]string{}}
 	var lock strings.Builder
 	hashes := map[string][]string{}
 	var order []string
@@ -84,6 +85,7 @@ func newWorld(t *testing.T) *world {
 		if hashes[pin] == nil {
 			order = append(order, pin)
 		}
+		w.sums[f.Filename()] = hex.EncodeToString(sum[:])
 		hashes[pin] = append(hashes[pin], "--hash=sha256:"+hex.EncodeToString(sum[:]))
 	}
 	for _, pin := range order {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 
@@ -15,30 +16,32 @@ import (
 // readLock reads a lock of the context, or one outside it that the user named
 // with an absolute path. Where the default is not there, the context's own lock
 // of another tool is taken.
-func (b *builder) readLock(name string) (lock.Lock, error) {
-	if !filepath.IsAbs(name) {
-		name = filepath.ToSlash(filepath.Clean(name))
-		if name == defaultLock {
-			if _, err := fs.Stat(b.tree.fsys, name); errors.Is(err, fs.ErrNotExist) {
-				found, err := lock.Find(b.tree.fsys, ".")
-				if err != nil {
-					return lock.Lock{}, err
-				}
-				name = found
-			}
-		}
-		return lock.Read(b.tree.fsys, name, b.deps.Getenv)
+func (b *builder) readLock(name string) (placed, error) {
+	dir := b.Context
+	if filepath.IsAbs(name) {
+		dir, name = filepath.Split(name)
 	}
-	root, err := os.OpenRoot(filepath.Dir(name))
+	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return lock.Lock{}, failure.New(failure.Usage, "", "opening the lock's folder: %w", err)
+		return placed{}, failure.New(failure.Usage, "", "opening the lock's folder: %w", err)
 	}
 	defer func() { _ = root.Close() }()
-	return lock.Read(root.FS(), filepath.Base(name), b.deps.Getenv)
+	name = filepath.ToSlash(filepath.Clean(name))
+	if isDefault(name) && dir == b.Context {
+		if _, err := fs.Stat(root.FS(), name); errors.Is(err, fs.ErrNotExist) {
+			if name, err = lock.Find(root.FS(), "."); err != nil {
+				return placed{}, err
+			}
+		}
+	}
+	l, err := lock.Read(root.FS(), name, b.deps.Getenv)
+	return placed{Lock: l, dir: filepath.Join(dir, filepath.FromSlash(path.Dir(name)))}, err
 }
 
+func isDefault(name string) bool { return filepath.ToSlash(filepath.Clean(name)) == defaultLock }
+
 // verifiable refuses packages that no hash ties to a wheel.
-func verifiable(l lock.Lock, selected []lock.Package) error {
+func verifiable(l placed, selected []lock.Package) error {
 	var bad []string
 	for _, p := range selected {
 		if why := p.Unverifiable(); why != "" {

@@ -55,7 +55,7 @@ func TestLocksOfOtherTools(t *testing.T) {
 		}
 		if name == "poetry.lock" {
 			w.file(name, poetry+"[[package]]\nname = \"mine\"\nversion = \"1\"\ngroups = [\"main\"]\nfiles = []\n[package.source]\ntype = \"directory\"\nurl = \"lib\"\n")
-			if _, err := image.Plan(t.Context(), w.request(), deps()); failure.CodeOf(err) != failure.Usage || !strings.Contains(err.Error(), "mine: a source tree") {
+			if _, err := image.Plan(t.Context(), w.request(), deps()); failure.CodeOf(err) != failure.Usage || !strings.Contains(err.Error(), `mine is the folder "lib", which is not there`) {
 				t.Errorf("a source tree: %v", err)
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
 
 // defaultLock is read unless another lock is named.
@@ -46,7 +47,8 @@ func prepare(r Request, d Deps) (*builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a folder to work in: %w", err)
 	}
-	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{}}
+	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{},
+		trees: map[string]*tree{}, locals: map[string][]lock.Package{}}
 	b.result = &Result{Schema: 1, Tool: "build-image", Verdict: finding.Pass, Image: r.Image, Tags: []string{}, Layers: []Layer{}, Cache: Miss, Base: Base{Name: r.Base}}
 	if d.Registry != nil {
 		b.before = d.Registry.Stats()

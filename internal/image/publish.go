@@ -68,9 +68,9 @@ func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, image
 }
 
 func (b *builder) contextName() string {
-	abs, err := filepath.Abs(b.Context)
+	abs, err := filepath.Abs(b.project)
 	if err != nil {
-		return b.Context
+		return b.project
 	}
 	return abs
 }

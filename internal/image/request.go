@@ -24,9 +24,16 @@ const (
 type Request struct {
 	// Context is the project's folder.
 	Context string
-	// Lock is the hashed requirements file, relative to Context (or absolute);
-	// default "requirements.txt".
+	// Lock is the lock, relative to Context (or absolute); default
+	// "requirements.txt", else the one lock that the context has, else that of
+	// the workspace which the context is a member of.
 	Lock string
+	// Member is the project inside Context that is built: a member of the lock's
+	// workspace by name, or a folder; default Context itself.
+	Member string
+	// Extras and Groups of the lock are installed beside the project's own
+	// dependencies.
+	Extras, Groups []string
 	// Base is an image reference, "oci:FOLDER" or "host".
 	Base string
 	// RequireBaseDigest refuses a base that is named by a tag.
@@ -120,6 +127,9 @@ type Test struct {
 	// Requirements is a hashed requirements file with the test dependencies;
 	// empty: none.
 	Requirements string
+	// Extras and Groups of the project's lock are what the tests need beside what
+	// the image holds.
+	Extras, Groups []string
 	// Env are the names of variables that tests may see.
 	Env []string
 	// Include are the test files and folders, relative to Context; default

@@ -188,46 +188,6 @@ func (b *builder) testImage(ctx context.Context, platform string, img v1.Image) 
 	return top, commands(all), err
 }
 
-// testWheels are the locked test dependencies that the image does not hold. One
-// that the image holds in another version is refused: the tests would run
-// against something else than what is published.
-func (b *builder) testWheels(ctx context.Context, platform string) ([]built, error) {
-	if b.Test.Requirements == "" {
-		return nil, nil
-	}
-	l, err := b.readLock(b.Test.Requirements)
-	if err != nil {
-		return nil, err
-	}
-	inside := map[string]string{}
-	for _, w := range b.inside[platform] {
-		inside[w.Name] = w.Version
-	}
-	choices, err := b.source.plan(ctx, l, []string{platform}, b.bases.facts)
-	if err != nil {
-		return nil, err
-	}
-	var todo []Choice
-	var conflicts []string
-	for _, c := range choices[platform] {
-		have, ok := inside[c.Name]
-		switch {
-		case !ok:
-			todo = append(todo, c)
-		case !sameVersion(have, c.Version):
-			conflicts = append(conflicts, fmt.Sprintf("%s: %s==%s, but the image holds %s", c.Package.At(), c.Name, c.Version, have))
-		}
-	}
-	if len(conflicts) > 0 {
-		return nil, failure.New(failure.Usage, "resolve them together: put \"-c requirements.txt\" into the input of the test requirements",
-			"the test requirements contradict the image:\n  %s", strings.Join(conflicts, "\n  "))
-	}
-	if err := b.store.fetch(ctx, todo); err != nil {
-		return nil, err
-	}
-	return b.store.install(todo, b.bases.facts[platform].Target.Python)
-}
-
 // testEnvironment is what tests see of this process's environment: the named
 // variables that are set. Tokens of the platform are refused by name.
 func (b *builder) testEnvironment() (map[string]string, error) {

@@ -18,7 +18,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
-	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/tags"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
@@ -91,20 +90,11 @@ func hashFile(name string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// plan chooses the wheels of one lock for each target.
-func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, facts map[string]base.Facts) (map[string][]Choice, error) {
-	selected := map[string][]lock.Package{}
+// plan chooses the wheels of one selection for each target.
+func (s *source) plan(ctx context.Context, wanted map[string]selected, platforms []string, facts map[string]base.Facts) (map[string][]Choice, error) {
 	var projects []string
 	for _, p := range platforms {
-		chosen, err := l.Select(lock.Target{Env: facts[p].Target.MarkerEnv()})
-		if err != nil {
-			return nil, fmt.Errorf("planning %s: %w", p, err)
-		}
-		if err := verifiable(l, chosen); err != nil {
-			return nil, err
-		}
-		selected[p] = chosen
-		for _, c := range chosen {
+		for _, c := range wanted[p].wheels {
 			projects = append(projects, c.Name)
 		}
 	}
@@ -121,7 +111,7 @@ func (s *source) plan(ctx context.Context, l lock.Lock, platforms []string, fact
 			return nil, fmt.Errorf("planning %s: %w", p, err)
 		}
 		rank := tags.Index(supported)
-		for _, pkg := range selected[p] {
+		for _, pkg := range wanted[p].wheels {
 			c, seen := choose(pkg, target, rank, s.files[pkg.Name])
 			if c.Wheel == "" {
 				if why := s.absent[pkg.Name]; why != "" {
