@@ -2,6 +2,7 @@ package reqfile
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 
@@ -18,6 +19,13 @@ var schemes = sync.OnceValue(func() *regexp.Regexp {
 
 var vcsScheme = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^((git|hg|bzr|svn)(\+[a-z0-9.+-]+)?:|git@)`) })
 
+// isURL and isVCS ask first what can be seen at once: most lines have no colon.
+func isURL(s string) bool { return strings.IndexByte(s, ':') > 0 && schemes().MatchString(s) }
+
+func isVCS(s string) bool {
+	return (strings.IndexByte(s, ':') > 0 || strings.IndexByte(s, '@') > 0) && vcsScheme().MatchString(s)
+}
+
 // isRemote says whether the value of -r or -c is fetched (pip, SCHEME_RE).
 var isRemote = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?i)^(http|https|file):`) })
 
@@ -27,7 +35,7 @@ var isRemote = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(
 func (p *parser) requirement(src *source, l *logical, text string, off int) Item {
 	it := Item{Constraint: src.constraint, From: src.from, Odd: l.odd, Text: text, Pos: src.span(l, off, off+len(text))}
 	sep := ";"
-	if schemes().MatchString(text) || vcsScheme().MatchString(text) {
+	if isURL(text) || isVCS(text) {
 		sep = "; "
 	}
 	bare, marker, _ := strings.Cut(text, sep)
@@ -42,9 +50,9 @@ func (p *parser) requirement(src *source, l *logical, text string, off int) Item
 		}
 	}
 	switch {
-	case vcsScheme().MatchString(bare):
+	case isVCS(bare):
 		it.Kind = VCS
-	case schemes().MatchString(bare):
+	case isURL(bare):
 		it.Kind = URL
 		if strings.HasPrefix(strings.ToLower(bare), "file:") {
 			it.Kind = Local
@@ -101,10 +109,5 @@ func isPath(s string) bool {
 		s = s[:i]
 	}
 	lower := strings.ToLower(s)
-	for _, ext := range archives() {
-		if strings.HasSuffix(lower, ext) && len(lower) > len(ext) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(archives(), func(ext string) bool { return strings.HasSuffix(lower, ext) && len(lower) > len(ext) })
 }

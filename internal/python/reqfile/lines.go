@@ -1,8 +1,9 @@
 package reqfile
 
 import (
-	"fmt"
+	"iter"
 	"regexp"
+	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,57 +22,75 @@ type physical struct {
 // splitLines splits at every boundary that str.splitlines knows. Only \n, \r\n
 // and \r count as lines for positions; a line begun by another boundary is odd:
 // a reader that knows only newlines does not see it.
-func splitLines(text string) []physical {
-	var out []physical
-	line, start, odd := 1, 0, false
-	for i := 0; i < len(text); {
-		r, size := utf8.DecodeRuneInString(text[i:])
-		end := i + size
-		switch r {
-		case '\r':
-			if end < len(text) && text[end] == '\n' {
-				end++
+func splitLines(text string) iter.Seq[physical] {
+	return func(yield func(physical) bool) {
+		line, start, odd := 1, 0, false
+		for i := 0; i < len(text); {
+			r, size := rune(text[i]), 1
+			if r >= ' ' && r < utf8.RuneSelf {
+				i++
+				continue
 			}
-			fallthrough
-		case '\n':
-			out = append(out, physical{text[start:i], line, start, odd})
-			line, start, odd = line+1, end, false
-		case '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
-			out = append(out, physical{text[start:i], line, start, odd})
-			start, odd = end, true
+			if r >= utf8.RuneSelf {
+				r, size = utf8.DecodeRuneInString(text[i:])
+			}
+			end := i + size
+			switch r {
+			case '\r', '\n':
+				if r == '\r' && end < len(text) && text[end] == '\n' {
+					end++
+				}
+				if !yield(physical{text[start:i], line, start, odd}) {
+					return
+				}
+				line, start, odd = line+1, end, false
+			case '\v', '\f', 0x1c, 0x1d, 0x1e, 0x85, 0x2028, 0x2029:
+				if !yield(physical{text[start:i], line, start, odd}) {
+					return
+				}
+				start, odd = end, true
+			}
+			i = end
 		}
-		i = end
+		if start < len(text) {
+			yield(physical{text[start:], line, start, odd})
+		}
 	}
-	if start < len(text) {
-		out = append(out, physical{text[start:], line, start, odd})
-	}
-	return out
 }
 
 // logical is a line after continuations are joined and comments stripped, with
-// the place in the file of each of its bytes.
+// the places in the file of its pieces.
 type logical struct {
-	text string
-	at   []int // at[i] is the offset in the file's text of text[i]
-	to   []int // and to[i] the end of what it stands for: a byte, or a ${VARIABLE}
-	line int   // of its first physical line
-	odd  bool
+	text   string
+	skip   int // bytes that were cut off in front of text
+	pieces []piece
+	line   int // of its first physical line
+	odd    bool
 	// expanded says that a variable's value stands in the text.
 	expanded bool
-	build    []byte // text while lines are joined
 }
 
-func (l *logical) append(s string, start int) {
-	l.build = append(l.build, s...)
-	for i := range len(s) {
-		l.at, l.to = append(l.at, start+i), append(l.to, start+i+1)
+// piece is where a part of a logical line stands in the file.
+type piece struct {
+	from  int // the offset in the line at which it begins; it ends where the next one begins
+	start int // its offset in the file's text
+	// width is how many bytes of the file all of it stands for: a ${VARIABLE}. 0
+	// says that it is those bytes.
+	width int
+}
+
+// place is the range of the file's text that the byte at i stands for.
+func (l *logical) place(i int) (start, end int) {
+	i += l.skip
+	n := len(l.pieces) - 1
+	if n > 0 {
+		n = sort.Search(len(l.pieces), func(k int) bool { return l.pieces[k].from > i }) - 1
 	}
-}
-
-// done ends the joining of lines.
-func (l *logical) done() logical {
-	l.text, l.build = string(l.build), nil
-	return *l
+	p := l.pieces[n]
+	if p.width > 0 {
+		return p.start, p.start + p.width
+	}
+	return p.start + i - p.from, p.start + i - p.from + 1
 }
 
 // quote shows a piece of the line in a message, unless the value of a variable
@@ -83,66 +102,99 @@ func (l *logical) quote(s string) string {
 	return strconv.Quote(s)
 }
 
+// joining is a logical line while lines are joined to it.
+type joining struct {
+	logical
+	open   bool
+	length int
+	first  string // the text of the first piece
+	all    []byte // that of all, where there are several
+}
+
+func (j *joining) add(s string, start int) {
+	switch len(j.pieces) {
+	case 0:
+		j.first = s
+	case 1:
+		j.all = append(append(j.all[:0], j.first...), s...)
+	default:
+		j.all = append(j.all, s...)
+	}
+	j.pieces = append(j.pieces, piece{from: j.length, start: start})
+	j.length += len(s)
+}
+
 // joinLines joins continuation lines as pip's join_lines does: before comments
 // are stripped, a comment line ends a continuation, backslashes at the ends of a
-// joined line go.
-func joinLines(lines []physical) []logical {
-	var out []logical
-	var cur *logical
-	for _, p := range lines {
-		comment := isComment(p.text)
-		if !strings.HasSuffix(p.text, "\\") || comment {
-			if cur == nil {
-				cur = &logical{line: p.line}
+// joined line go. A line is good until the next one is asked for.
+func joinLines(lines iter.Seq[physical]) iter.Seq[*logical] {
+	return func(yield func(*logical) bool) {
+		var cur joining
+		begin := func(p physical) {
+			if !cur.open {
+				cur.logical = logical{line: p.line, pieces: cur.pieces[:0]}
+				cur.length, cur.open = 0, true
 			}
-			if comment && len(cur.build) > 0 {
-				// pip puts a space in front so that it is still seen as a comment.
-				cur.append(" ", p.start)
-			}
-			cur.append(p.text, p.start)
 			cur.odd = cur.odd || p.odd
-			out = append(out, cur.done())
-			cur = nil
-			continue
 		}
-		if cur == nil {
-			cur = &logical{line: p.line}
+		done := func() bool {
+			cur.open = false
+			if cur.text = cur.first; len(cur.pieces) > 1 {
+				cur.text = string(cur.all)
+			}
+			return yield(&cur.logical)
 		}
-		cur.odd = cur.odd || p.odd
-		body := strings.Trim(p.text, "\\")
-		lead := len(p.text) - len(strings.TrimLeft(p.text, "\\"))
-		cur.append(body, p.start+lead)
+		for p := range lines {
+			begin(p)
+			comment := isComment(p.text)
+			if strings.HasSuffix(p.text, "\\") && !comment {
+				body := strings.Trim(p.text, "\\")
+				cur.add(body, p.start+len(p.text)-len(strings.TrimLeft(p.text, "\\")))
+				continue
+			}
+			if comment && cur.length > 0 {
+				// pip puts a space in front so that it is still seen as a comment.
+				cur.add(" ", p.start)
+			}
+			cur.add(p.text, p.start)
+			if !done() {
+				return
+			}
+		}
+		if cur.open {
+			done()
+		}
 	}
-	if cur != nil {
-		out = append(out, cur.done())
-	}
-	return out
 }
 
 // isSpace is Python's str.isspace for one character.
 func isSpace(r rune) bool { return unicode.IsSpace(r) || r >= 0x1c && r <= 0x1f }
 
-func isComment(s string) bool { return strings.HasPrefix(strings.TrimLeftFunc(s, isSpace), "#") }
+func isComment(s string) bool {
+	if s == "" || s[0] > '#' && s[0] < utf8.RuneSelf {
+		return false
+	}
+	return strings.HasPrefix(strings.TrimLeftFunc(s, isSpace), "#")
+}
 
 // stripComment cuts a comment (white space, or the line's beginning, before "#")
 // and surrounding white space.
 func (l *logical) stripComment() {
-	cut := len(l.text)
-	space := true
-	for i, r := range l.text {
-		if r == '#' && space {
-			cut = i
+	for i := 0; ; i++ {
+		n := strings.IndexByte(l.text[i:], '#')
+		if n < 0 {
 			break
 		}
-		space = isSpace(r)
+		i += n
+		if before, _ := utf8.DecodeLastRuneInString(l.text[:i]); i == 0 || isSpace(before) {
+			l.text = l.text[:i]
+			break
+		}
 	}
-	l.slice(0, cut)
-	left := len(l.text) - len(strings.TrimLeftFunc(l.text, isSpace))
-	l.slice(left, max(left, len(strings.TrimRightFunc(l.text, isSpace))))
-}
-
-func (l *logical) slice(i, j int) {
-	l.text, l.at, l.to = l.text[i:j], l.at[i:j], l.to[i:j]
+	l.text = strings.TrimRightFunc(l.text, isSpace)
+	trimmed := strings.TrimLeftFunc(l.text, isSpace)
+	l.skip += len(l.text) - len(trimmed)
+	l.text = trimmed
 }
 
 // envVar is what pip expands: ${NAME} in capitals, digits and underscores.
@@ -151,73 +203,40 @@ var envVar = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`\
 // expand puts in the values of ${NAME}; unset and empty ones stay as written.
 // All bytes of a value stand where the variable stood.
 func (l *logical) expand(getenv func(string) string) {
-	out := logical{}
+	if !strings.Contains(l.text, "${") {
+		return
+	}
 	var text strings.Builder
+	var pieces []piece
 	last := 0
+	keep := func(to int) { // what stands between variables
+		for last < to {
+			k := sort.Search(len(l.pieces), func(k int) bool { return l.pieces[k].from > last+l.skip })
+			end := to
+			if k < len(l.pieces) {
+				end = min(to, l.pieces[k].from-l.skip)
+			}
+			start, _ := l.place(last)
+			pieces = append(pieces, piece{from: text.Len(), start: start})
+			text.WriteString(l.text[last:end])
+			last = end
+		}
+	}
 	for _, m := range envVar().FindAllStringSubmatchIndex(l.text, -1) {
 		v := getenv(l.text[m[2]:m[3]])
 		if v == "" {
 			continue
 		}
-		text.WriteString(l.text[last:m[0]] + v)
-		out.at, out.to = append(out.at, l.at[last:m[0]]...), append(out.to, l.to[last:m[0]]...)
-		for range len(v) {
-			out.at, out.to = append(out.at, l.at[m[0]]), append(out.to, l.to[m[1]-1])
-		}
+		keep(m[0])
+		start, _ := l.place(m[0])
+		_, end := l.place(m[1] - 1)
+		pieces = append(pieces, piece{text.Len(), start, end - start})
+		text.WriteString(v)
 		last = m[1]
 	}
-	if last == 0 {
+	if len(pieces) == 0 {
 		return
 	}
-	text.WriteString(l.text[last:])
-	out.at, out.to = append(out.at, l.at[last:]...), append(out.to, l.to[last:]...)
-	l.text, l.at, l.to, l.expanded = text.String(), out.at, out.to, true
-}
-
-// token is one shell-like word and its range in the logical line.
-type token struct {
-	text       string
-	start, end int
-}
-
-// shlex splits as Python's shlex.split does (POSIX mode): quotes and
-// backslashes, no comments.
-func shlex(s string, base int) ([]token, error) {
-	var out []token
-	for i := 0; i < len(s); {
-		if strings.IndexByte(" \t\r\n", s[i]) >= 0 {
-			i++
-			continue
-		}
-		start := i
-		var b strings.Builder
-		for i < len(s) && strings.IndexByte(" \t\r\n", s[i]) < 0 {
-			switch c := s[i]; c {
-			case '\'', '"':
-				end := i + 1
-				for end < len(s) && s[end] != c {
-					if c == '"' && s[end] == '\\' && end+1 < len(s) && (s[end+1] == '"' || s[end+1] == '\\') {
-						end++
-					}
-					b.WriteByte(s[end])
-					end++
-				}
-				if end >= len(s) {
-					return nil, fmt.Errorf("no closing quotation")
-				}
-				i = end + 1
-			case '\\':
-				if i+1 >= len(s) {
-					return nil, fmt.Errorf("no escaped character")
-				}
-				b.WriteByte(s[i+1])
-				i += 2
-			default:
-				b.WriteByte(c)
-				i++
-			}
-		}
-		out = append(out, token{b.String(), base + start, base + i})
-	}
-	return out, nil
+	keep(len(l.text))
+	l.text, l.skip, l.pieces, l.expanded = text.String(), 0, pieces, true
 }

@@ -1,7 +1,6 @@
 package reqfile
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -54,20 +53,38 @@ func (p *parser) requirementOptions(src *source, l *logical, toks []token) []Has
 // length, which pip would notice only when it compares.
 func (p *parser) hash(l *logical, o option, at Pos) *Hash {
 	algo, hexdigest, ok := strings.Cut(o.value, ":")
-	if !ok || !slices.Contains([]string{"sha256", "sha384", "sha512"}, algo) {
+	digits := hexDigits(algo)
+	if !ok || digits == 0 {
 		p.problem(at, "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
 		return nil
 	}
-	if want := map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algo]; len(hexdigest) != want || !isHex(hexdigest) {
-		p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, want)
+	if len(hexdigest) != digits || !isHex(hexdigest) {
+		p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, digits)
 		return &Hash{}
 	}
 	return &Hash{algo, strings.ToLower(hexdigest), at}
 }
 
+// hexDigits is how many a digest of an algorithm has that pip accepts, else 0.
+func hexDigits(algo string) int {
+	switch algo {
+	case "sha256":
+		return 64
+	case "sha384":
+		return 96
+	case "sha512":
+		return 128
+	}
+	return 0
+}
+
 func isHex(s string) bool {
-	_, err := hex.DecodeString(s)
-	return err == nil
+	for i := range len(s) {
+		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+			return false
+		}
+	}
+	return true
 }
 
 // options reads a line that is all options. As in pip, the first -e makes it a

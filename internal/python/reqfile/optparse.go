@@ -6,17 +6,25 @@ import (
 	"strings"
 )
 
-// optionNames are the long options that pip accepts in a requirements file and
-// whether they take a value (pip, req_file.py, SUPPORTED_OPTIONS and
-// SUPPORTED_OPTIONS_REQ).
-func optionNames() map[string]bool {
-	return map[string]bool{
-		"--index-url": true, "--pypi-url": true, "--extra-index-url": true, "--no-index": false, "--constraint": true,
-		"--requirement": true, "--editable": true, "--find-links": true, "--no-binary": true, "--only-binary": true,
-		"--prefer-binary": false, "--require-hashes": false, "--no-require-hashes": false, "--pre": false,
-		"--all-releases": true, "--only-final": true, "--trusted-host": true, "--use-feature": true, "--hash": true,
-		"--config-settings": true, "--config-setting": true,
+// optionNames are the long options that pip accepts in a requirements file (pip,
+// req_file.py, SUPPORTED_OPTIONS and SUPPORTED_OPTIONS_REQ).
+func optionNames() []string {
+	return []string{
+		"--hash", "--index-url", "--pypi-url", "--extra-index-url", "--no-index", "--constraint",
+		"--requirement", "--editable", "--find-links", "--no-binary", "--only-binary",
+		"--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre",
+		"--all-releases", "--only-final", "--trusted-host", "--use-feature",
+		"--config-settings", "--config-setting",
 	}
+}
+
+// takesValue says which of them have an argument.
+func takesValue(name string) bool {
+	switch name {
+	case "--no-index", "--prefer-binary", "--require-hashes", "--no-require-hashes", "--pre":
+		return false
+	}
+	return true
 }
 
 // canonical maps pip's short and second names to the first long ones.
@@ -40,13 +48,13 @@ func canonical(name string) string {
 
 // long finds an option as Python's optparse does: exactly, or by an unambiguous
 // abbreviation.
-func long(name string, known map[string]bool) (string, error) {
-	if _, ok := known[name]; ok {
-		return name, nil
-	}
+func long(name string) (string, error) {
 	var found []string
-	for k := range known {
-		if strings.HasPrefix(k, name) {
+	for _, k := range optionNames() {
+		switch {
+		case k == name:
+			return k, nil
+		case strings.HasPrefix(k, name):
 			found = append(found, k)
 		}
 	}
@@ -71,7 +79,6 @@ type option struct {
 // "--name=value", "-nvalue", abbreviations; words that are no options are
 // passed over and "--" ends it. The first error ends pip's reading of the file.
 func optparse(toks []token) (out []option, bad token, err error) {
-	known := optionNames()
 	for i := 0; i < len(toks); i++ {
 		t := toks[i]
 		switch {
@@ -84,11 +91,11 @@ func optparse(toks []token) (out []option, bad token, err error) {
 		has, needs := false, true
 		if strings.HasPrefix(t.text, "--") {
 			name, value, has = strings.Cut(t.text, "=")
-			full, err := long(name, known)
+			full, err := long(name)
 			if err != nil {
 				return out, t, err
 			}
-			if needs = known[full]; !needs && has {
+			if needs = takesValue(full); !needs && has {
 				return out, t, fmt.Errorf("option %s takes no value", full)
 			}
 			name = full

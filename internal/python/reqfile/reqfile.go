@@ -8,9 +8,13 @@
 package reqfile
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
+	"slices"
+	"sort"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
@@ -132,6 +136,7 @@ type source struct {
 	text       string
 	shift      int // bytes of the file before text (a BOM)
 	lineStart  []int
+	near       int // the line that was last found
 	constraint bool
 	from       string
 	stack      []string
@@ -143,17 +148,7 @@ func (p *parser) file(name string, constraint bool, from string, stack []string)
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if info.IsDir() {
-		return &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
-	}
-	if info.Size() > maxFile {
-		return &fs.PathError{Op: "read", Path: name, Err: errors.New("larger than 16 MiB")}
-	}
-	data, err := fs.ReadFile(p.fsys, name)
+	data, err := contents(f, name)
 	if err != nil {
 		return err
 	}
@@ -161,73 +156,102 @@ func (p *parser) file(name string, constraint bool, from string, stack []string)
 	src := &source{path: name, constraint: constraint, from: from, stack: append(stack, name)}
 	var problem string
 	src.text, src.shift, problem = decode(data)
-	src.lineStart = []int{0}
-	for i := range len(src.text) {
-		if src.text[i] == '\n' || src.text[i] == '\r' && (i+1 == len(src.text) || src.text[i+1] != '\n') {
-			src.lineStart = append(src.lineStart, i+1)
-		}
-	}
+	src.lineStart = lineStarts(src.text)
 	if problem != "" {
 		p.problem(src.pos(0, 0), "%s", problem)
 	}
-	for _, l := range joinLines(splitLines(src.text)) {
+	p.set.Items = slices.Grow(p.set.Items, min(len(src.lineStart)-strings.Count(src.text, "\\\n"), 256))
+	for l := range joinLines(splitLines(src.text)) {
 		l.stripComment()
 		if l.text == "" {
 			continue
 		}
 		l.expand(p.getenv)
-		p.line(src, &l)
+		p.line(src, l)
 	}
 	return nil
 }
 
+// contents reads a file of which no more is known than its name.
+func contents(f fs.File, name string) ([]byte, error) {
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, &fs.PathError{Op: "read", Path: name, Err: errors.New("is a directory")}
+	}
+	buf := bytes.NewBuffer(make([]byte, 0, min(info.Size(), maxFile)+bytes.MinRead))
+	n, err := buf.ReadFrom(io.LimitReader(f, maxFile+1))
+	if err == nil && n > maxFile {
+		err = &fs.PathError{Op: "read", Path: name, Err: errors.New("larger than 16 MiB")}
+	}
+	return buf.Bytes(), err
+}
+
+// lineStarts are the offsets at which lines begin.
+func lineStarts(text string) []int {
+	out := make([]int, 1, strings.Count(text, "\n")+2)
+	for i := 0; ; {
+		n := strings.IndexAny(text[i:], "\r\n")
+		if n < 0 {
+			return out
+		}
+		if i += n + 1; text[i-1] == '\n' || i == len(text) || text[i] != '\n' {
+			out = append(out, i)
+		}
+	}
+}
+
 // pos turns offsets in the text into a position.
 func (s *source) pos(start, end int) Pos {
-	line := func(off int) (int, int) {
-		lo, hi := 0, len(s.lineStart)
-		for hi-lo > 1 {
-			if mid := (lo + hi) / 2; s.lineStart[mid] <= off {
-				lo = mid
-			} else {
-				hi = mid
-			}
-		}
-		col := off - s.lineStart[lo] + 1
-		if lo == 0 {
-			col += s.shift
-		}
-		return lo + 1, col
-	}
 	out := Pos{Path: s.path}
-	out.Line, out.Column = line(start)
-	out.EndLine, out.EndColumn = line(end)
+	out.Line, out.Column = s.lineColumn(start)
+	out.EndLine, out.EndColumn = s.lineColumn(end)
 	return out
+}
+
+// lineColumn begins to look where the last question was answered: the file is
+// read from top to bottom.
+func (s *source) lineColumn(off int) (line, column int) {
+	n := s.near
+	for hops := 0; n+1 < len(s.lineStart) && s.lineStart[n+1] <= off; n++ {
+		if hops++; hops > 8 {
+			n = len(s.lineStart) // far away
+			break
+		}
+	}
+	if n >= len(s.lineStart) || s.lineStart[n] > off {
+		n = sort.SearchInts(s.lineStart, off+1) - 1
+	}
+	s.near = n
+	if n == 0 {
+		off += s.shift
+	}
+	return n + 1, off - s.lineStart[n] + 1
 }
 
 // span is the position of l.text[i:j].
 func (s *source) span(l *logical, i, j int) Pos {
-	if len(l.at) == 0 {
+	if l.text == "" {
 		return s.pos(0, 0)
 	}
-	if i >= len(l.at) {
-		i = len(l.at) - 1
+	i = min(i, len(l.text)-1)
+	start, end := l.place(i)
+	if j > i+1 {
+		_, end = l.place(min(j, len(l.text)) - 1)
 	}
-	end := l.to[i]
-	if j > i {
-		end = l.to[min(j, len(l.to))-1]
-	}
-	return s.pos(l.at[i], end)
+	return s.pos(start, end)
 }
 
 // splitOptions divides a line as pip's break_args_options does: everything from
 // the first space-separated word that begins with "-" is options.
 func splitOptions(s string) int {
-	off := 0
-	for _, w := range strings.Split(s, " ") {
-		if strings.HasPrefix(w, "-") {
-			return off
-		}
-		off += len(w) + 1
+	if strings.HasPrefix(s, "-") {
+		return 0
+	}
+	if i := strings.Index(s, " -"); i >= 0 {
+		return i + 1
 	}
 	return len(s)
 }

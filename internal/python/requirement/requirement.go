@@ -34,6 +34,9 @@ func (e *Error) Error() string { return fmt.Sprintf("column %d: %s", e.Offset+1,
 // NormalizeName is the PEP 503 form of a project's name: lower case, with each
 // run of "-", "_" and "." as one "-".
 func NormalizeName(s string) string {
+	if normal(s) {
+		return s
+	}
 	var b strings.Builder
 	dash := false
 	for _, r := range strings.ToLower(s) {
@@ -51,6 +54,17 @@ func NormalizeName(s string) string {
 		b.WriteByte('-')
 	}
 	return b.String()
+}
+
+// normal says whether a name is in its normal form already, as most are.
+func normal(s string) bool {
+	for i := range len(s) {
+		c := s[i]
+		if !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' && i > 0 && s[i-1] != '-') {
+			return false
+		}
+	}
+	return true
 }
 
 // Parse reads a requirement such as `foo[bar]>=1.2; python_version < "3.9"`.
@@ -230,6 +244,9 @@ func (p *scanner) specifiers() (version.Specifiers, error) {
 	start := p.i
 	paren := p.eat('(')
 	p.space()
+	if !paren && p.i == len(p.s) {
+		return nil, nil
+	}
 	var text strings.Builder
 	for {
 		n := version.Prefix(p.s[p.i:])

@@ -50,6 +50,12 @@ var prefix = sync.OnceValue(func() *regexp.Regexp {
 // begin with one. It serves readers of requirements, where the end of a clause
 // depends on its operator.
 func Prefix(s string) int {
+	if op := operator(s); op != "" && op != "===" {
+		numbers, rest := leading(strings.TrimLeft(s[len(op):], " \t"))
+		if fits(op, numbers) && (rest == "" || strings.IndexByte(" \t,;)", rest[0]) >= 0) {
+			return len(s) - len(rest)
+		}
+	}
 	at := prefix().FindStringIndex(s)
 	if at == nil {
 		return 0
@@ -74,29 +80,39 @@ func ParseSpecifiers(s string) (Specifiers, error) {
 	return out, nil
 }
 
+// operator is the one with which a clause begins, "" for none.
+func operator(c string) string {
+	for _, op := range [...]string{"===", "==", ">=", "<=", "~=", "!=", "<", ">"} {
+		if strings.HasPrefix(c, op) {
+			return op
+		}
+	}
+	return ""
+}
+
+// fits says whether a plain version of so many numbers goes with an operator.
+func fits(op string, numbers int) bool { return numbers > 1 || numbers == 1 && op != "~=" }
+
 func parseClause(c string) (Specifier, error) {
-	for _, op := range []string{"===", "==", "~=", "!=", "<=", ">=", "<", ">"} {
-		rest, ok := strings.CutPrefix(c, op)
-		if !ok {
-			continue
-		}
-		rest = strings.TrimSpace(rest)
-		if len(rest) > maxLength || !clauses()[op].MatchString(rest) {
-			return Specifier{}, fmt.Errorf("parsing specifier %q: %q does not fit %s", c, rest, op)
-		}
-		sp := Specifier{Op: op, Version: rest}
-		if op == "===" {
-			return sp, nil
-		}
-		sp.Version, sp.Wildcard = strings.CutSuffix(rest, ".*")
-		v, err := Parse(sp.Version)
-		if err != nil {
-			return Specifier{}, fmt.Errorf("parsing specifier %q: %w", c, err)
-		}
-		sp.v = v
+	op := operator(c)
+	if op == "" {
+		return Specifier{}, fmt.Errorf("parsing specifier %q: it begins with no operator (one of ~= == != <= >= < > ===)", c)
+	}
+	rest := strings.TrimSpace(c[len(op):])
+	if len(rest) > maxLength || !fits(op, plain(rest)) && !clauses()[op].MatchString(rest) {
+		return Specifier{}, fmt.Errorf("parsing specifier %q: %q does not fit %s", c, rest, op)
+	}
+	sp := Specifier{Op: op, Version: rest}
+	if op == "===" {
 		return sp, nil
 	}
-	return Specifier{}, fmt.Errorf("parsing specifier %q: it begins with no operator (one of ~= == != <= >= < > ===)", c)
+	sp.Version, sp.Wildcard = strings.CutSuffix(rest, ".*")
+	v, err := Parse(sp.Version)
+	if err != nil {
+		return Specifier{}, fmt.Errorf("parsing specifier %q: %w", c, err)
+	}
+	sp.v = v
+	return sp, nil
 }
 
 // String is the clause as written, without spaces.

@@ -41,6 +41,9 @@ func Parse(s string) (Version, error) {
 	if len(s) > maxLength {
 		return Version{}, fmt.Errorf("parsing version: %d characters are too many", len(s))
 	}
+	if plain(s) > 0 {
+		return release(s), nil
+	}
 	m := grammar().FindStringSubmatch(strings.TrimSpace(s))
 	if m == nil {
 		return Version{}, fmt.Errorf("parsing version %q: not a PEP 440 version", s)
@@ -74,6 +77,49 @@ func Parse(s string) (Version, error) {
 		v.text += "+" + strings.Join(v.local, ".")
 	}
 	return v, nil
+}
+
+// plain is how many numbers s consists of, with dots between them; 0 if it is
+// anything else. Nearly all versions are plain, and need no grammar.
+func plain(s string) (numbers int) {
+	if n, rest := leading(s); rest == "" {
+		return n
+	}
+	return 0
+}
+
+// leading counts the numbers, with dots between them, with which s begins.
+func leading(s string) (numbers int, rest string) {
+	for i := 0; ; i++ {
+		start := i
+		for i < len(s) && s[i] >= '0' && s[i] <= '9' {
+			i++
+		}
+		if i == start {
+			if numbers > 0 {
+				i-- // the dot belongs to what follows
+			}
+			return numbers, s[i:]
+		}
+		if numbers++; i == len(s) || s[i] != '.' {
+			return numbers, s[i:]
+		}
+	}
+}
+
+// release is the version that a plain text means.
+func release(s string) Version {
+	v := Version{epoch: "0", text: s, release: strings.Split(s, ".")}
+	for i, n := range v.release {
+		if len(n) > 1 && n[0] == '0' {
+			v.release[i] = number(n)
+			v.text = ""
+		}
+	}
+	if v.text == "" {
+		v.text = v.public0()
+	}
+	return v
 }
 
 // number is a number without leading zeros; "" is an implied 0.
