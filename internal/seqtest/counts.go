@@ -32,6 +32,9 @@ func (c Counts) Plus(d Counts) Counts {
 	return Counts{Baseline: c.Baseline.Plus(d.Baseline), Canary: c.Canary.Plus(d.Canary)}
 }
 
+// Swap exchanges the sides: for a metric whose fall is the bad direction.
+func (c Counts) Swap() Counts { return Counts{Baseline: c.Canary, Canary: c.Baseline} }
+
 // Check returns an error for counts that cannot be: negative, more bad than
 // all, or above 2^53, where a float64 stops being exact.
 func (c Counts) Check() error {

@@ -2,13 +2,16 @@
 // looked at after every tick, for as long as one likes, without raising the
 // chance of a false alarm.
 //
-// Everything is a pure function of counts: no clock, no I/O, no randomness.
+// Everything is a pure function of counts: no clock, no I/O, and no randomness
+// but the seeded one of [Process.Calibrated].
 // A [Process] describes one test; [Process.Step] takes a [State] and the counts
 // of one tick and returns the next State. [Test] adds the defence against
 // misaligned scrapes, [Ratio] inverts the test into an interval for "how many
-// times worse", [Combine] and [Culprits] judge several metrics together,
-// [SRM] checks the traffic share and [Forecast] says beforehand how long a
-// verdict will take.
+// times worse", [Latency] judges response times at several thresholds and
+// [Quantile] one quantile, [Disperse] measures how clustered errors are,
+// [Combine] and [Culprits] judge several metrics together, [SRM] checks the
+// traffic share, [Forecast] says beforehand how long a verdict will take, and
+// [GaugeExcess] advises about what is no count.
 //
 // # Why the evidence can be trusted
 //

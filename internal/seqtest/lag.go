@@ -1,5 +1,7 @@
 package seqtest
 
+import "math"
+
 // Test runs a process either bare or lag-robust.
 //
 // Two cohorts scraped at different moments see a common outage at different
@@ -44,9 +46,17 @@ func (t Test) Step(s TestState, c Counts) TestState {
 }
 
 // LnE is the evidence against the null after the ticks so far.
-func (t Test) LnE(s TestState) float64 {
+func (t Test) LnE(s TestState) float64 { return t.Tempered(s, 1) }
+
+// Tempered is the evidence with a divisor for clustered errors; see
+// [Process.Tempered].
+func (t Test) Tempered(s TestState, divisor float64) float64 {
 	if !t.Lag {
-		return s.bare.LnE
+		return t.Process.Tempered(s.bare, divisor)
 	}
-	return min(s.lags[0].LnE, s.lags[1].LnE, s.lags[2].LnE)
+	least := math.Inf(1)
+	for _, l := range s.lags {
+		least = math.Min(least, t.Process.Tempered(l, divisor))
+	}
+	return least
 }

@@ -3,7 +3,6 @@ package seqtest
 import (
 	"fmt"
 	"math"
-	"slices"
 )
 
 // Alternative is one point of the mixture a process bets on: the canary's odds
@@ -107,17 +106,33 @@ func (p Process) Step(s State, c Counts) State {
 	return next
 }
 
+// Tempered is the evidence with a further divisor, for clustered errors. A state
+// may be asked with a divisor that was estimated from the very ticks it holds:
+// as long as no estimate lies below the true dispersion, evidence that crosses
+// a threshold has crossed it under the true one, too (Jensen).
+func (p Process) Tempered(s State, divisor float64) float64 {
+	if divisor == 1 || s.logs == nil {
+		return s.LnE
+	}
+	logs := make([]float64, len(s.logs))
+	for i, l := range s.logs {
+		logs[i] = l / divisor
+	}
+	return p.mix(logs)
+}
+
 // mix is the log of the weighted mean of the alternatives' evidence.
 func (p Process) mix(logs []float64) float64 {
-	total := 0.0
-	for _, g := range p.Grid {
-		total += g.Weight
-	}
-	terms := slices.Clone(logs)
+	total, top := 0.0, math.Inf(-1)
 	for i, g := range p.Grid {
-		terms[i] += math.Log(g.Weight / total)
+		total += g.Weight
+		top = math.Max(top, logs[i])
 	}
-	return logSumExp(terms)
+	sum := 0.0
+	for i, g := range p.Grid {
+		sum += g.Weight * math.Exp(logs[i]-top)
+	}
+	return top + math.Log(sum/total)
 }
 
 // Threshold is the evidence, as a natural logarithm, that rejects at a level.

@@ -4,6 +4,8 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/fairlead-ci/fairlead/internal/seqtest/draw"
 )
 
 // binomial is the probability of x of n at rate p.
@@ -178,7 +180,7 @@ func TestRatioAgreesWithTheVerdict(t *testing.T) {
 		s, iv, crossed := TestState{}, ratio.Start(), false
 		pA := []float64{.002, .01, .03}[r.IntN(3)]
 		for range 30 {
-			c := Counts{Canary: draw(r, 300, pA), Baseline: draw(r, 900, .004)}
+			c := Counts{Canary: arrivals(r, 300, pA), Baseline: arrivals(r, 900, .004)}
 			s, iv = test.Step(s, c), ratio.Step(iv, c)
 			crossed = crossed || test.LnE(s) >= Threshold(.01)
 			if crossed != (iv.Low >= 1) {
@@ -191,21 +193,10 @@ func TestRatioAgreesWithTheVerdict(t *testing.T) {
 	}
 }
 
-// draw is one tick of a cohort: Poisson arrivals, as in the simulations.
-func draw(r *rand.Rand, lambda, p float64) Cohort {
-	bad, good := poisson(r, lambda*p), poisson(r, lambda*(1-p))
-	return Cohort{N: bad + good, Bad: bad}
-}
-
-func poisson(r *rand.Rand, lambda float64) int64 {
-	if lambda > 50 { // normal approximation: good enough for traffic, fast
-		return int64(math.Max(0, math.Round(lambda+math.Sqrt(lambda)*r.NormFloat64())))
-	}
-	k, limit := int64(0), math.Exp(-lambda)
-	for p := r.Float64(); p > limit; p *= r.Float64() {
-		k++
-	}
-	return k
+// arrivals is one tick of a cohort: Poisson arrivals, as in the simulations.
+func arrivals(r *rand.Rand, lambda, p float64) Cohort {
+	n, bad := draw.Requests(r, lambda, p)
+	return Cohort{N: n, Bad: bad}
 }
 
 func TestCombineAndCulprits(t *testing.T) {
@@ -270,11 +261,11 @@ func TestClusteredHistoryIsSeen(t *testing.T) {
 	for range runs {
 		var a, b, c []Cohort
 		for range 60 {
-			x := draw(r, 1350, .005)
+			x := arrivals(r, 1350, .005)
 			b = append(b, x)
-			clusters := poisson(r, 1350*.005/3)
+			clusters := draw.Poisson(r, 1350*.005/3)
 			a = append(a, Cohort{N: 1350, Bad: 3 * clusters})
-			c = append(c, draw(r, 100, .0005))
+			c = append(c, arrivals(r, 100, .0005))
 		}
 		for _, h := range []struct {
 			history []Cohort

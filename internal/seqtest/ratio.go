@@ -58,7 +58,10 @@ func (r Ratio) Start() RatioState {
 }
 
 // Step adds one tick. The interval only ever narrows.
-func (r Ratio) Step(s RatioState, c Counts) RatioState {
+func (r Ratio) Step(s RatioState, c Counts) RatioState { return r.StepTempered(s, c, 1) }
+
+// StepTempered is [Ratio.Step] with a divisor for clustered errors.
+func (r Ratio) StepTempered(s RatioState, c Counts, divisor float64) RatioState {
 	next := RatioState{
 		Low: s.Low, High: s.High,
 		lower: make([]TestState, len(r.rhos)),
@@ -66,11 +69,11 @@ func (r Ratio) Step(s RatioState, c Counts) RatioState {
 	}
 	for i, rho := range r.rhos {
 		next.lower[i] = r.lower[i].Step(s.lower[i], c)
-		if r.lower[i].LnE(next.lower[i]) >= r.threshold {
+		if r.lower[i].Tempered(next.lower[i], divisor) >= r.threshold {
 			next.Low = math.Max(next.Low, rho)
 		}
 		next.upper[i] = r.upper[i].Step(s.upper[i], c)
-		if r.upper[i].LnE(next.upper[i]) >= r.threshold {
+		if r.upper[i].Tempered(next.upper[i], divisor) >= r.threshold {
 			next.High = math.Min(next.High, rho)
 		}
 	}

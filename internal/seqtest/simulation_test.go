@@ -16,7 +16,7 @@ const (
 
 func (c cell) tick(r *rand.Rand) Counts {
 	n := tickSeconds * c.rps
-	return Counts{Canary: draw(r, n*c.share, c.canary), Baseline: draw(r, n*(1-c.share), c.base)}
+	return Counts{Canary: arrivals(r, n*c.share, c.canary), Baseline: arrivals(r, n*(1-c.share), c.base)}
 }
 
 // minutes runs a test on a cell and returns when it rejects, or 0 when never.
@@ -135,7 +135,7 @@ func TestMisalignedOutage(t *testing.T) {
 	window := func(r *rand.Rand, lambda, from float64) Cohort {
 		var c Cohort
 		for s := range tickSeconds {
-			c = c.Plus(draw(r, lambda, rate(from+float64(s))))
+			c = c.Plus(arrivals(r, lambda, rate(from+float64(s))))
 		}
 		return c
 	}

@@ -1,0 +1,67 @@
+package seqtest
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/fairlead-ci/fairlead/internal/seqtest/draw"
+)
+
+// Horizon is the run that a threshold is calibrated for: so many ticks with so
+// many requests each.
+type Horizon struct {
+	Ticks            int
+	Canary, Baseline float64
+	// Rate is the baseline's share of bad requests.
+	Rate float64
+}
+
+// Calibrated returns the evidence, as a natural logarithm, at which a FAIL test
+// may reject when it will be looked at over the horizon only. Ville's bound
+// ln(1/level) holds for ever and for any traffic; over a known horizon it is
+// reached less often than the level allows, and the difference is time.
+//
+// Runs without any difference are simulated, with a fixed seed, at the rate given
+// and at half and twice of it, and the largest of their (1-level) quantiles of
+// the highest evidence is taken; never more than Ville's bound. The price is
+// that the level holds for the horizon and for rates and traffic like those.
+//
+// The process is simulated bare, also for a test with the lag rule: whichever
+// alignment is true, the rule's minimum is below that alignment's bare process.
+func (p Process) Calibrated(h Horizon, level float64, runs int) float64 {
+	ville := Threshold(level)
+	if h.Ticks < 1 || runs < 1 || !(h.Canary > 0) || !(h.Baseline > 0) || p.Side != Fail {
+		return ville
+	}
+	threshold := 0.0
+	for i, factor := range []float64{0.5, 1, 2} {
+		pB := math.Min(clamp(h.Rate)*factor, 0.9)
+		pA := math.Min(p.Null.At(pB), 0.999)
+		r := rand.New(rand.NewPCG(uint64(i), 0x5eed))
+		peaks := make([]float64, runs)
+		for k := range peaks {
+			peaks[k] = p.peak(r, h, pA, pB, ville)
+		}
+		slices.Sort(peaks)
+		threshold = math.Max(threshold, peaks[min(runs-1, int(math.Ceil(float64(runs)*(1-level))))])
+	}
+	return math.Min(threshold, ville)
+}
+
+// peak is the highest evidence of one simulated run, or enough to know that it
+// is above the bound.
+func (p Process) peak(r *rand.Rand, h Horizon, pA, pB, enough float64) float64 {
+	var s State
+	top := 0.0
+	for range h.Ticks {
+		var c Counts
+		c.Canary.N, c.Canary.Bad = draw.Requests(r, h.Canary, pA)
+		c.Baseline.N, c.Baseline.Bad = draw.Requests(r, h.Baseline, pB)
+		s = p.Step(s, c)
+		if top = math.Max(top, s.LnE); top > enough {
+			break
+		}
+	}
+	return top
+}
