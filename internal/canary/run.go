@@ -111,6 +111,12 @@ func (r *runner) pause(elapsed time.Duration) time.Duration {
 
 // record turns an answer of the source into a tick and has it judged.
 func (r *runner) record(elapsed time.Duration, s Sample, err error) {
+	if err == nil && s.Pending {
+		for _, text := range s.Notes {
+			r.note(elapsed.Seconds(), text)
+		}
+		return
+	}
 	t := Tick{Seconds: elapsed.Seconds(), Notes: s.Notes}
 	switch {
 	case err != nil:

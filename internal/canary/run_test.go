@@ -197,3 +197,30 @@ func TestUsage(t *testing.T) {
 		}
 	}
 }
+
+// A source that looks more rarely than it is asked makes no ticks in between,
+// and what it says meanwhile is kept.
+func TestPending(t *testing.T) {
+	clock := newClock()
+	calls := 0
+	src := &script{clock: clock, play: func(elapsed, _ float64) (Sample, error) {
+		if calls++; calls%3 != 1 {
+			return Sample{Pending: true, Notes: []string{"nothing new"}}, nil
+		}
+		return errorCounts(seqtest.Cohort{N: 1000}, seqtest.Cohort{N: 1000}), nil
+	}}
+	plan := DefaultPlan()
+	plan.Interval, plan.Lag = 5*time.Second, LagOff
+	rep, err := Run(t.Context(), plan, src, clock.deps())
+	if err != nil || rep.Verdict != finding.Pass {
+		t.Fatalf("%s, %v", rep.Verdict, err)
+	}
+	for i, tick := range rep.Ticks {
+		if want := float64(15 * i); tick.Seconds != want {
+			t.Errorf("tick %d after %v s, want %v", i, tick.Seconds, want)
+		}
+	}
+	if len(rep.Notes) != 1 || !strings.Contains(rep.Notes[0], "nothing new") {
+		t.Errorf("notes %q", rep.Notes)
+	}
+}

@@ -26,6 +26,9 @@ type Source interface {
 type Sample struct {
 	// Origin is true for the first sample, which only sets the counters.
 	Origin bool
+	// Pending is true when the source looks more rarely than it is asked and has
+	// nothing new yet: no tick, the next sample covers this time, too.
+	Pending bool
 	// Counts are by metric name; a metric that is missing here adds nothing.
 	Counts map[string]seqtest.Counts
 	// Latency holds the window's response times, where the source sees them.

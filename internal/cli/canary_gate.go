@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/canary"
 	"github.com/fairlead-ci/fairlead/internal/canary/probe"
 	"github.com/fairlead-ci/fairlead/internal/canary/scrape"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
@@ -148,18 +149,18 @@ func (c *canaryGateCmd) direct(tun *tunnel.Tunnel) (canary.Source, func(), error
 	}
 	cfg := scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Transport: via}
 	if c.RequestsMetric != "" || c.BadLabels != "" {
-		counter := scrape.Counter{Metric: canary.Errors}
+		counter := series.Counter{Metric: canary.Errors}
 		var err error
 		if c.RequestsMetric == "" {
 			return nil, nil, failure.New(failure.Usage, "--requests-metric NAME", "--bad-labels needs the counter they belong to")
 		}
-		if counter.Requests, err = scrape.ParseSelector(c.RequestsMetric); err != nil {
+		if counter.Requests, err = series.ParseSelector(c.RequestsMetric); err != nil {
 			return nil, nil, failure.Wrap(failure.Usage, "", err)
 		}
-		if counter.Bad, err = scrape.ParseMatchers(c.BadLabels); err != nil {
+		if counter.Bad, err = series.ParseMatchers(c.BadLabels); err != nil {
 			return nil, nil, failure.Wrap(failure.Usage, "", err)
 		}
-		cfg.Counters = []scrape.Counter{counter}
+		cfg.Counters = []series.Counter{counter}
 	}
 	src, err := scrape.New(cfg)
 	if err != nil {

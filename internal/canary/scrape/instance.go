@@ -9,6 +9,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
 	"github.com/fairlead-ci/fairlead/internal/canary/expo"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
 
@@ -41,7 +42,7 @@ type value struct {
 
 // read picks the counters out of a page. Values that no counter can have are a
 // Problem: the tick is skipped.
-func read(a answer, counters []Counter) (*snapshot, error) {
+func read(a answer, counters []series.Counter) (*snapshot, error) {
 	s := &snapshot{values: map[string]map[string]value{}, date: a.date}
 	for _, c := range counters {
 		s.values[c.Metric] = map[string]value{}
@@ -51,7 +52,7 @@ func read(a answer, counters []Counter) (*snapshot, error) {
 			s.start = x.Value
 		}
 		for _, c := range counters {
-			all, bad := c.classify(x)
+			all, bad := c.Classify(x)
 			if !all && !bad {
 				continue
 			}
@@ -118,18 +119,18 @@ func (in *instance) restarted(last, next *snapshot) (map[string]seqtest.Cohort, 
 }
 
 // jumped handles counters that fell although the process seems to be the same.
-func (in *instance) jumped(series string, sameProcess bool) (map[string]seqtest.Cohort, string, error) {
+func (in *instance) jumped(name string, sameProcess bool) (map[string]seqtest.Cohort, string, error) {
 	const window = 10
 	in.jumps = append(in.jumps, in.scrapes)
 	in.jumps = slices.DeleteFunc(in.jumps, func(n int) bool { return n <= in.scrapes-window })
 	if len(in.jumps) > 1 {
-		return nil, "", in.several("counters fell twice within ten scrapes (" + series + ")")
+		return nil, "", in.several("counters fell twice within ten scrapes (" + name + ")")
 	}
 	why := " fell back (restart?)"
 	if sameProcess {
 		why = " fell back although the process did not restart"
 	}
-	return nil, in.cohort + " " + in.where + ": " + series + why + "; its requests of this tick are not counted", nil
+	return nil, in.cohort + " " + in.where + ": " + name + why + "; its requests of this tick are not counted", nil
 }
 
 // several is the multi-worker trap: each scrape sees another process's counters.
@@ -145,8 +146,8 @@ func (in *instance) several(evidence string) error {
 // fallen names a series that decreased or vanished, or returns "".
 func fallen(last, next *snapshot) string {
 	worst := ""
-	for metric, series := range last.values {
-		for k, v := range series {
+	for metric, found := range last.values {
+		for k, v := range found {
 			if now, ok := next.values[metric][k]; v.count > 0 && (!ok || now.count < v.count) && (worst == "" || k < worst) {
 				worst = k
 			}
@@ -159,9 +160,9 @@ func fallen(last, next *snapshot) string {
 // page shows all of its process's series.
 func difference(last, next *snapshot) map[string]seqtest.Cohort {
 	out := map[string]seqtest.Cohort{}
-	for metric, series := range next.values {
+	for metric, found := range next.values {
 		var sum seqtest.Cohort
-		for k, v := range series {
+		for k, v := range found {
 			d := int64(v.count - last.values[metric][k].count)
 			if v.all {
 				sum.N += d

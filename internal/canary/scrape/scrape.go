@@ -22,6 +22,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
 	"github.com/fairlead-ci/fairlead/internal/canary/expo"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -33,7 +34,7 @@ type Config struct {
 	Baseline, Canary []string
 	// Counters say how metrics are counted. Without any, "errors" is counted by
 	// the first request counter with a status label that the pages show.
-	Counters []Counter
+	Counters []series.Counter
 	// Header is sent with every scrape, for example credentials.
 	Header http.Header
 	// Timeout is for one scrape (5 s), MaxBytes for one page (16 MiB).
@@ -43,42 +44,11 @@ type Config struct {
 	Transport http.RoundTripper
 }
 
-// Counter says which series count the requests of a metric and which of them
-// are bad.
-type Counter struct {
-	// Metric is the plan's name, for example "errors".
-	Metric string
-	// Requests are all requests. In automatic mode only the name is used, and
-	// health checks and scrapes are left out.
-	Requests Selector
-	// Bad are the conditions of a bad request; without any, status 5xx.
-	Bad []Matcher
-	// Errors is a counter of its own for bad requests, instead of Bad.
-	Errors Selector
-	// auto leaves health checks out.
-	auto bool
-}
-
-// classify says whether a series counts requests, bad requests, or both.
-func (c Counter) classify(s expo.Series) (all, bad bool) {
-	if c.auto && ownTraffic(s) {
-		return false, false
-	}
-	all = c.Requests.matches(s)
-	if c.Errors.Name != "" {
-		return all, c.Errors.matches(s)
-	}
-	if len(c.Bad) > 0 {
-		return all, all && every(c.Bad, s)
-	}
-	return all, all && failedByStatus(s)
-}
-
 // Source scrapes. It is used by one goroutine at a time.
 type Source struct {
 	cfg       Config
 	client    *http.Client
-	counters  []Counter
+	counters  []series.Counter
 	instances []*instance
 	begun     bool
 }
@@ -271,7 +241,7 @@ func (s *Source) settle(answers []answer, errs []error) error {
 	if err != nil {
 		return err
 	}
-	s.counters = []Counter{{Metric: canary.Errors, Requests: Selector{Name: name}, auto: true}}
+	s.counters = []series.Counter{{Metric: canary.Errors, Requests: series.Selector{Name: name}, Auto: true}}
 	return nil
 }
 
@@ -284,10 +254,10 @@ func (s *Source) tellable(answers []answer) error {
 		}
 		for i, a := range answers {
 			for _, x := range a.page.Series {
-				if !c.Requests.matches(x) {
+				if !c.Requests.Matches(x) {
 					continue
 				}
-				if _, _, ok := status(x); !ok {
+				if _, _, ok := series.Status(x); !ok {
 					in := s.instances[i]
 					return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: true,
 						Detail: c.Requests.Name + " has no status label (its labels are " + labelNames(x) + "): name the failed requests with --bad-labels"}
@@ -306,7 +276,7 @@ func labelNames(s expo.Series) string {
 	if len(names) == 0 {
 		return "none"
 	}
-	return list(names)
+	return series.List(names)
 }
 
 // silent names the addresses that do not show the counter yet: normal for a

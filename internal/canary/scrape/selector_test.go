@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
 
@@ -106,21 +107,21 @@ calls{outcome="error",job="cron"} 900
 failures_total %d
 `, 10*n, n, 2*n)
 	}
-	sel := func(text string) Selector {
-		s, err := ParseSelector(text)
+	sel := func(text string) series.Selector {
+		s, err := series.ParseSelector(text)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return s
 	}
-	bad, err := ParseMatchers(`outcome=~"err.*",job!=batch`)
+	bad, err := series.ParseMatchers(`outcome=~"err.*",job!=batch`)
 	if err != nil {
 		t.Fatal(err)
 	}
 	b, c := newApp(t), newApp(t)
 	b.text(page(1))
 	c.text(page(1))
-	s := newSource(t, Config{Baseline: []string{b.URL}, Canary: []string{c.URL}, Counters: []Counter{
+	s := newSource(t, Config{Baseline: []string{b.URL}, Canary: []string{c.URL}, Counters: []series.Counter{
 		{Metric: canary.Errors, Requests: sel(`calls{job="web"}`), Bad: bad},
 		{Metric: "failures", Requests: sel(`calls{job="web",outcome="ok"}`), Errors: sel("failures_total")},
 	}})
@@ -139,33 +140,9 @@ failures_total %d
 		t.Errorf("failures %+v", c)
 	}
 	t.Run("untellable", func(t *testing.T) {
-		s := newSource(t, Config{Baseline: []string{b.URL}, Canary: []string{c.URL}, Counters: []Counter{
+		s := newSource(t, Config{Baseline: []string{b.URL}, Canary: []string{c.URL}, Counters: []series.Counter{
 			{Metric: canary.Errors, Requests: sel("calls")},
 		}})
 		wantProblem(t, s, "no-counter", "baseline", true, "outcome, job", "--bad-labels")
-	})
-}
-
-func TestSelectorErrors(t *testing.T) {
-	for _, text := range []string{"", "1a", "a b", "a{", "a{b}", `a{b="c}`, `a{b=~"("}`, `a{b="c" d="e"}`} {
-		if s, err := ParseSelector(text); err == nil {
-			t.Errorf("ParseSelector(%q) = %+v", text, s)
-		}
-	}
-	for _, text := range []string{"", "  ", "status", "status=~(", "=5"} {
-		if m, err := ParseMatchers(text); err == nil {
-			t.Errorf("ParseMatchers(%q) = %+v", text, m)
-		}
-	}
-}
-
-func FuzzParseSelector(f *testing.F) {
-	f.Add(`http_requests_total{job="web",handler!~"/(a|b)"}`)
-	f.Add(`a{b=c,d="\"\\"}`)
-	f.Fuzz(func(t *testing.T, text string) {
-		s, err := ParseSelector(text)
-		if err == nil && !nameForm.MatchString(s.Name) {
-			t.Fatalf("name %q", s.Name)
-		}
 	})
 }

@@ -1,8 +1,9 @@
-package scrape
+package series
 
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/canary/expo"
@@ -17,7 +18,8 @@ type Matcher struct {
 	expr  *regexp.Regexp
 }
 
-func (m Matcher) matches(s expo.Series) bool {
+// Matches says whether a series meets the condition.
+func (m Matcher) Matches(s expo.Series) bool {
 	v, _ := s.Label(m.Label)
 	switch m.Op {
 	case "=":
@@ -37,16 +39,41 @@ type Selector struct {
 	Matchers []Matcher
 }
 
-func (s Selector) matches(x expo.Series) bool { return s.Name == x.Name && every(s.Matchers, x) }
+// Matches says whether a series has the name and meets every condition.
+func (s Selector) Matches(x expo.Series) bool { return s.Name == x.Name && Every(s.Matchers, x) }
 
-func every(ms []Matcher, s expo.Series) bool {
+// Every says whether a series meets all conditions.
+func Every(ms []Matcher, s expo.Series) bool {
 	for _, m := range ms {
-		if !m.matches(s) {
+		if !m.Matches(s) {
 			return false
 		}
 	}
 	return true
 }
+
+// String writes the condition as Prometheus reads it.
+func (m Matcher) String() string { return m.Label + m.Op + quote(m.Value) }
+
+// String writes the selector as Prometheus reads it.
+func (s Selector) String() string { return s.With() }
+
+// With writes the selector with further conditions.
+func (s Selector) With(more ...Matcher) string {
+	var parts []string
+	for _, m := range slices.Concat(s.Matchers, more) {
+		parts = append(parts, m.String())
+	}
+	if len(parts) == 0 {
+		return s.Name
+	}
+	return s.Name + "{" + strings.Join(parts, ",") + "}"
+}
+
+var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
+
+// quote writes a string with the only escapes that the parser above undoes.
+func quote(v string) string { return `"` + quoted.Replace(v) + `"` }
 
 var nameForm = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
 

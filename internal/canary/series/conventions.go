@@ -1,0 +1,89 @@
+package series
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/canary/expo"
+)
+
+// KnownCounters are the request counters of common libraries, best first.
+func KnownCounters() []string {
+	return []string{
+		"flask_http_request_total",                    // prometheus_flask_exporter
+		"http_requests_total",                         // convention; prometheus-fastapi-instrumentator
+		"starlette_responses_total",                   // starlette-prometheus
+		"starlette_requests_total",                    // starlette_exporter
+		"fastapi_responses_total",                     //
+		"django_http_responses_total_by_status_total", // django-prometheus
+		"django_http_responses_total_by_status",       //
+		"http_server_requests_total",                  //
+		"http_responses_total",                        //
+		"http_server_request_duration_seconds_count",  // OpenTelemetry, stable names
+		"http_server_duration_milliseconds_count",     // OpenTelemetry, older names
+		"http_server_requests_seconds_count",          // Micrometer
+		"http_request_duration_seconds_count",         //
+		"flask_http_request_duration_seconds_count",   //
+		"starlette_request_duration_seconds_count",    //
+		"http_request_total",                          //
+		"aiohttp_requests_total",                      //
+		"sanic_request_count_total",                   //
+		"requests_total",                              //
+	}
+}
+
+// StatusLabels are where common libraries put the response status.
+func StatusLabels() []string {
+	return []string{"status", "code", "status_code", "http_status", "http_status_code", "response_code",
+		"http_response_status_code", "status_class"}
+}
+
+var (
+	statusForm = regexp.MustCompile(`^[1-5]([0-9][0-9]|[xX][xX])$`)
+	failedForm = regexp.MustCompile(`^5([0-9][0-9]|[xX][xX])$`)
+	healthForm = regexp.MustCompile(`(?i)^/?(metrics|prometheus_metrics|health|healthz|healthcheck|livez?|readyz?|ping|_?status/health)/?$`)
+)
+
+// pathLabels name the route in common libraries.
+func pathLabels() []string {
+	return []string{"path", "path_template", "handler", "endpoint", "route", "http_route", "url", "uri", "url_rule", "view"}
+}
+
+// OwnTraffic says whether a series counts health checks or scrapes: those are
+// not users, and a canary that gets nothing else gets no traffic.
+func OwnTraffic(s expo.Series) bool {
+	for _, name := range pathLabels() {
+		if v, ok := s.Label(name); ok && healthForm.MatchString(v) {
+			return true
+		}
+	}
+	return false
+}
+
+// Status returns the label that holds the response status, and its value.
+func Status(s expo.Series) (label, value string, ok bool) {
+	for _, name := range StatusLabels() {
+		if v, ok := s.Label(name); ok {
+			return name, v, true
+		}
+	}
+	return "", "", false
+}
+
+// FailedByStatus is the default rule for a bad request.
+func FailedByStatus(s expo.Series) bool {
+	_, v, _ := Status(s)
+	return failedForm.MatchString(v)
+}
+
+// IsStatus says whether a label's value is a response status, 503 or 5xx.
+func IsStatus(v string) bool { return statusForm.MatchString(v) }
+
+// List writes a few names for people.
+func List(names []string) string {
+	const most = 6
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + ", …"
+	}
+	return strings.Join(names, ", ")
+}
