@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	"regexp"
 	"strings"
 
@@ -42,12 +44,12 @@ func parseUse(u workflow.Use) actionUse {
 }
 
 // actionRules are the rules about actions and reusable workflows.
-func actionRules() []rule[actionUse] {
+var actionRules = sync.OnceValue(func() []rule[actionUse] {
 	return []rule[actionUse]{
 		actionExpression(), actionInvalid(), actionTraversal(), actionForeignCheckout(), actionLocal(),
 		actionLockChanged(), actionLookAlike(), actionSHA256(), actionNotPinned(), actionNoVersionComment(),
 	}
-}
+})
 
 // use judges one "uses:".
 func (c *checker) use(at place, u workflow.Use) {

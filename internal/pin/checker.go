@@ -3,28 +3,47 @@ package pin
 import (
 	"fmt"
 	"io/fs"
-	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/actionslock"
 )
 
-// checker gathers the report of one run.
+// checker gathers what is found in one file, or in all of them.
 type checker struct {
-	fsys     fs.FS
-	cfg      Config
+	*run
 	subjects []Subject
 	findings []finding.Finding
-	known    map[string]int  // subjects by place
-	said     map[string]bool // findings by place and rule
-	paths    map[string]bool // what find has chosen
+	known    map[subjectKey]int
+	said     map[findingKey]bool
 	lines    map[string]*finding.Lines
 	ignores  []*ignoring         // comments in the files that were read
 	seen     map[string]bool     // files whose comments were looked for
-	actions  *actionslock.Lock   // nil without one
 	readers  map[string][]string // the commands that read a requirements file
 	linked   []source            // files that only a command tells to be requirements
+	python   *pythonFile         // what of a requirements file is needed to place it
+}
+
+// run is what all files of a run have in common; it does not change while they
+// are checked.
+type run struct {
+	fsys    fs.FS
+	cfg     Config
+	paths   map[string]bool   // what find has chosen
+	actions *actionslock.Lock // nil without one
+}
+
+// subjectKey is equal for one subject that several commands read.
+type subjectKey struct {
+	kind Kind
+	at   place
+	name string
+}
+
+// findingKey is equal for what need not be said twice.
+type findingKey struct {
+	rule, message string
+	at            place
 }
 
 func newChecker(fsys fs.FS, cfg Config) *checker {
@@ -34,7 +53,11 @@ func newChecker(fsys fs.FS, cfg Config) *checker {
 	if cfg.MaxFiles == 0 {
 		cfg.MaxFiles = 20000
 	}
-	return &checker{fsys: tree{fsys}, cfg: cfg, known: map[string]int{}, said: map[string]bool{}, lines: map[string]*finding.Lines{}, seen: map[string]bool{}}
+	return (&run{fsys: newTree(fsys), cfg: cfg}).checker()
+}
+
+func (r *run) checker() *checker {
+	return &checker{run: r, known: map[subjectKey]int{}, said: map[findingKey]bool{}, lines: map[string]*finding.Lines{}, seen: map[string]bool{}, readers: map[string][]string{}}
 }
 
 // severity is what a rule's findings weigh here; "" drops them.
@@ -57,18 +80,23 @@ func (c *checker) say(r Rule, at place, what complaint) {
 	if what.at != nil {
 		at = *what.at
 	}
-	key := fmt.Sprint(r.ID, at, what.message)
-	if sev == "" || c.said[key] {
+	if sev == "" {
 		return
 	}
-	c.said[key] = true
-	if by := c.readers[at.path]; len(by) > 0 {
-		what.context = append(slices.Clone(what.context), by[:min(len(by), 3)]...)
-	}
-	c.findings = append(c.findings, finding.Finding{
+	c.find(finding.Finding{
 		Rule: r.ID, Severity: sev, Path: at.path, Line: at.line, Column: at.col, EndLine: at.endLine, EndColumn: at.endCol,
 		Message: what.message, Hint: what.hint, Context: what.context,
 	})
+}
+
+// find keeps a finding, unless it is there already.
+func (c *checker) find(f finding.Finding) {
+	key := findingKey{f.Rule, f.Message, place{f.Path, f.Line, f.Column, f.EndLine, f.EndColumn}}
+	if c.said[key] {
+		return
+	}
+	c.said[key] = true
+	c.findings = append(c.findings, f)
 }
 
 // judge asks the rules about a subject. A complaint that makes it something other
@@ -93,7 +121,12 @@ func judge[T any](c *checker, at place, s *Subject, rules []rule[T], subject T) 
 // state.
 func (c *checker) add(at place, s Subject) {
 	s.Path, s.Line, s.Column = at.path, at.line, at.col
-	key := fmt.Sprint(s.Kind, at, s.Name)
+	c.list(s)
+}
+
+// list keeps a subject, unless it is there already.
+func (c *checker) list(s Subject) {
+	key := subjectKey{s.Kind, place{path: s.Path, line: s.Line, col: s.Column}, s.Name}
 	if i, ok := c.known[key]; ok {
 		if c.subjects[i].State == Pinned {
 			c.subjects[i].State, c.subjects[i].By = s.State, s.By

@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,9 +21,9 @@ type commandUse struct {
 }
 
 // commandRules are the rules about the commands of RUN lines and run steps.
-func commandRules() []rule[commandUse] {
+var commandRules = sync.OnceValue(func() []rule[commandUse] {
 	return []rule[commandUse]{scriptPipe(), commandUnlocked(), commandNotPinned()}
-}
+})
 
 // script is the text of commands in a file.
 type script struct {
@@ -92,9 +94,6 @@ func (c *checker) link(file string, s script, u command.Use, at place) {
 		return // made by an earlier command, or it comes from another place
 	}
 	said := fmt.Sprintf("read by: %s:%d  %s", file, at.line, finding.PrintableLine(u.Tool+" … "+u.Text))
-	if c.readers == nil {
-		c.readers = map[string][]string{}
-	}
 	c.readers[name] = append(c.readers[name], said)
 	if kind := kindOf(name); kind != kindRequirements && kind != kindConstraints && kind != kindManifest && kind != kindLock {
 		c.linked = append(c.linked, source{name, map[bool]fileKind{true: kindConstraints, false: kindRequirements}[u.Kind == command.Constraints]})

@@ -1,15 +1,17 @@
 package pin
 
 import (
+	"sync"
+
 	"regexp"
 
 	"github.com/fairlead-ci/fairlead/internal/pin/dockerfile"
 )
 
 // downloadRules are the rules about what ADD fetches.
-func downloadRules() []rule[dockerfile.Download] {
+var downloadRules = sync.OnceValue(func() []rule[dockerfile.Download] {
 	return []rule[dockerfile.Download]{dockerAddGit(), dockerAddURL()}
-}
+})
 
 func (c *checker) download(at place, d dockerfile.Download) {
 	s := Subject{Kind: Tool, Name: d.URL, Ref: d.Raw, State: Pinned, By: "checksum"}

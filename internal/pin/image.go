@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	_ "crypto/sha256" // go-digest knows an algorithm only when it is linked
 	_ "crypto/sha512"
 	"strings"
@@ -64,9 +66,9 @@ func validReference(ref string) error {
 
 // imageRules are the rules about images. The first ones say what makes the
 // others' questions moot.
-func imageRules() []rule[imageUse] {
+var imageRules = sync.OnceValue(func() []rule[imageUse] {
 	return []rule[imageUse]{imageExpression(), imageBuildArg(), imageBadDigest(), imageInvalid(), dockerSyntax(), imageNotPinned()}
-}
+})
 
 func (c *checker) image(at place, u imageUse) {
 	s := Subject{Kind: Image, Name: imageName(u.ref), Ref: u.raw, State: Pinned, By: "digest"}

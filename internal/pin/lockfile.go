@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -12,13 +14,17 @@ import (
 type locked struct{ lock.Package }
 
 // lockedRules are the rules about a lock's packages.
-func lockedRules() []rule[locked] { return []rule[locked]{lockCommit(), lockNoHash()} }
+var lockedRules = sync.OnceValue(func() []rule[locked] {
+	return []rule[locked]{lockCommit(), lockNoHash()}
+})
 
 // freshness is a lock with the verdict about its manifest.
 type freshness struct{ fresh.Result }
 
 // freshnessRules are the rules about a lock as a whole.
-func freshnessRules() []rule[freshness] { return []rule[freshness]{lockStale(), lockUnknown()} }
+var freshnessRules = sync.OnceValue(func() []rule[freshness] {
+	return []rule[freshness]{lockStale(), lockUnknown()}
+})
 
 // lockfile checks one lock: what it pins, and whether it is still the manifest's.
 func (c *checker) lockfile(f source) {

@@ -108,44 +108,52 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	c := newChecker(fsys, cfg)
-	files, err := c.find()
+	files, err := c.choose()
 	if err != nil {
 		return Report{}, err
 	}
 	c.openActionsLock(c.paths[actionsLockPath])
-	definitions := c.definitions(files)
-	var python []source
+	var python, others []source
 	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return Report{}, fmt.Errorf("checking pins: %w", err)
-		}
 		switch f.kind {
-		case kindWorkflow, kindAction:
-			c.workflow(f, definitions[f.path])
-			delete(definitions, f.path)
-		case kindDockerfile:
-			c.dockerfile(f)
-		case kindTemplate:
-			c.template(f)
-		case kindCompose:
-			c.composefile(f)
-		case kindLock:
-			c.lockfile(f)
-		case kindActionsLock: // read before all others
-		default:
+		case kindRequirements, kindConstraints, kindManifest:
 			python = append(python, f)
+		default:
+			others = append(others, f)
 		}
 	}
+	answers, err := c.each(ctx, others, (*checker).file)
+	if err != nil {
+		return Report{}, err
+	}
+	c.join(others, answers)
 	for _, f := range c.linked {
 		if !c.paths[f.path] {
 			c.paths[f.path] = true
 			python = append(python, f)
 		}
 	}
-	if err := c.python(ctx, python); err != nil {
+	if err := c.requirementsFiles(ctx, python); err != nil {
 		return Report{}, err
 	}
 	return c.report(), nil
+}
+
+// file checks one file that is no requirements file.
+func (c *checker) file(f source) {
+	switch f.kind {
+	case kindWorkflow, kindAction:
+		c.workflow(f)
+	case kindDockerfile:
+		c.dockerfile(f)
+	case kindTemplate:
+		c.template(f)
+	case kindCompose:
+		c.composefile(f)
+	case kindLock:
+		c.lockfile(f)
+	case kindActionsLock: // read before all others
+	}
 }
 
 func (cfg Config) check() error {
@@ -202,6 +210,7 @@ func (r Report) Scope() string {
 
 // report puts the answer in its order.
 func (c *checker) report() Report {
+	c.context()
 	excepted := c.policy()
 	r := Report{Excepted: excepted, Schema: 1, Tool: "pin-check", Verdict: finding.Pass, Subjects: c.subjects, Findings: c.findings}
 	if r.Subjects == nil {

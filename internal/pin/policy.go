@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -157,10 +158,12 @@ func (e Exception) covers(f finding.Finding, s *Subject) bool {
 // policy takes the findings out that exceptions let pass, and adds what is wrong
 // with the exceptions themselves.
 func (c *checker) policy() []Excepted {
-	subjects := map[string]*Subject{}
-	for i := range c.subjects {
-		s := &c.subjects[i]
-		subjects[fmt.Sprint(s.Path, s.Line, s.Column)] = s
+	subjects := map[place]*Subject{}
+	if slices.ContainsFunc(c.cfg.Exceptions, func(e Exception) bool { return e.Subject != "" || e.Owner != "" }) {
+		for i := range c.subjects {
+			s := &c.subjects[i]
+			subjects[place{path: s.Path, line: s.Line, col: s.Column}] = s
+		}
 	}
 	comments := map[string]map[int]bool{}
 	for _, g := range c.ignores {
@@ -170,6 +173,9 @@ func (c *checker) policy() []Excepted {
 		comments[g.At.path][g.At.line] = comments[g.At.path][g.At.line] || g.alone
 	}
 	used := make([]bool, len(c.cfg.Exceptions))
+	if len(c.ignores) == 0 && len(used) == 0 {
+		return nil
+	}
 	var kept []finding.Finding
 	var out []Excepted
 next:
@@ -182,7 +188,7 @@ next:
 			}
 		}
 		for i, e := range c.cfg.Exceptions {
-			if !e.covers(f, subjects[fmt.Sprint(f.Path, f.Line, f.Column)]) {
+			if !e.covers(f, subjects[place{path: f.Path, line: f.Line, col: f.Column}]) {
 				continue
 			}
 			used[i] = true

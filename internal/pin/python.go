@@ -2,13 +2,10 @@ package pin
 
 import (
 	"context"
-	"fmt"
 	"path"
-	"runtime"
+	"slices"
 	"sort"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
@@ -33,81 +30,83 @@ type pySet struct {
 	complete bool
 }
 
-// python checks requirements files: each that no other one includes stands for a
-// command, whose hash mode holds for everything it includes.
-func (c *checker) python(ctx context.Context, files []source) error {
-	parsed := c.parseAll(files)
-	sets := map[string]*reqfile.Set{}
+// pythonFile says which files a requirements file reads, and which of them it
+// includes: those are judged with it, not for themselves.
+type pythonFile struct{ files, includes []string }
+
+// requirementsFiles checks requirements files: each that no other one includes
+// stands for a command, whose hash mode holds for everything it includes. All
+// are judged as if they were such; then it is known which ones are.
+func (c *checker) requirementsFiles(ctx context.Context, files []source) error {
+	answers, err := c.each(ctx, files, (*checker).requirementsFile)
+	if err != nil {
+		return err
+	}
 	included := map[string]bool{}
-	for _, f := range files {
-		if err := ctx.Err(); err != nil {
-			return fmt.Errorf("checking pins: %w", err)
-		}
-		if _, _, ok := c.read(f.path); !ok {
+	for i, a := range answers {
+		if a.python == nil {
 			continue
 		}
-		p := parsed[f.path]
-		set, err := p.set, p.err
-		if err != nil {
-			c.say(fileUnreadable(), place{path: f.path}, unreadable(err))
-			continue
-		}
-		sets[f.path] = set
-		for _, it := range set.Items {
-			if p := it.Pos.Path; p != f.path && !it.Constraint && f.kind != kindConstraints && (f.kind == kindManifest) == (kindOf(p) == kindManifest) {
-				included[p] = true
-			}
+		for _, name := range a.python.includes {
+			included[name] = included[name] || name != files[i].path
 		}
 	}
 	seen := map[string]bool{}
-	judge := func(f source) {
-		set := sets[f.path]
-		if set == nil || seen[f.path] {
+	var of []source
+	var kept []*checker
+	keep := func(i int) {
+		a, f := answers[i], files[i]
+		if a == nil || a.python != nil && seen[f.path] {
 			return
 		}
-		if f.kind == kindManifest {
-			c.manifest(f.path, set)
-		} else {
-			c.requirements(f.path, set)
+		of, kept, answers[i] = append(of, f), append(kept, a), nil
+		if a.python == nil {
+			return // it cannot be read
 		}
-		for _, name := range set.Files {
+		for _, name := range a.python.files {
 			seen[name] = seen[name] || included[name] || name == f.path
 		}
 	}
-	for _, f := range files {
+	for i, f := range files {
 		if !included[f.path] {
-			judge(f)
+			keep(i)
 		}
 	}
-	for _, f := range files { // what is left includes itself in a circle
-		judge(f)
+	for i := range files { // what is left includes itself in a circle
+		keep(i)
 	}
+	for _, a := range answers {
+		if a != nil { // its comments count, whoever includes it
+			c.adopt(a)
+		}
+	}
+	c.join(of, kept)
 	return nil
 }
 
-type parsedFile struct {
-	set *reqfile.Set
-	err error
-}
-
-// parseAll reads files on all processors: reading is most of the work, and each
-// file stands for itself.
-func (c *checker) parseAll(files []source) map[string]parsedFile {
-	results := make([]parsedFile, len(files))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range files {
-		g.Go(func() error {
-			results[i].set, results[i].err = reqfile.Parse(c.fsys, f.path, reqfile.Options{Getenv: c.cfg.Getenv, Constraint: f.kind == kindConstraints})
-			return nil
-		})
+// requirementsFile judges a requirements file and what it includes.
+func (c *checker) requirementsFile(f source) {
+	if _, _, ok := c.read(f.path); !ok {
+		return
 	}
-	_ = g.Wait() // no function returns an error
-	out := make(map[string]parsedFile, len(files))
-	for i, f := range files {
-		out[f.path] = results[i]
+	set, err := reqfile.Parse(c.fsys, f.path, reqfile.Options{Getenv: c.cfg.Getenv, Constraint: f.kind == kindConstraints})
+	if err != nil {
+		c.say(fileUnreadable(), place{path: f.path}, unreadable(err))
+		return
 	}
-	return out
+	c.python = &pythonFile{files: set.Files}
+	if len(set.Files) > 1 {
+		for _, it := range set.Items {
+			if p := it.Pos.Path; p != f.path && !it.Constraint && f.kind != kindConstraints && (f.kind == kindManifest) == (kindOf(p) == kindManifest) && !slices.Contains(c.python.includes, p) {
+				c.python.includes = append(c.python.includes, p)
+			}
+		}
+	}
+	if f.kind == kindManifest {
+		c.manifest(f.path, set)
+	} else {
+		c.requirements(f.path, set)
+	}
 }
 
 // newSet gathers what the rules ask about a set as a whole.

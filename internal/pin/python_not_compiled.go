@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	"path"
 	"strings"
 
@@ -14,7 +16,9 @@ type manifest struct {
 	compiled bool
 }
 
-func manifestRules() []rule[manifest] { return []rule[manifest]{pythonNotCompiled()} }
+var manifestRules = sync.OnceValue(func() []rule[manifest] {
+	return []rule[manifest]{pythonNotCompiled()}
+})
 
 func pythonNotCompiled() rule[manifest] {
 	return rule[manifest]{

@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"sync"
+
 	"regexp"
 	"strings"
 
@@ -17,13 +19,13 @@ type pyUse struct {
 
 // requirementRules are the rules about the lines of requirements files. They are
 // asked in this order until one says that the line is not pinned.
-func requirementRules() []rule[pyUse] {
+var requirementRules = sync.OnceValue(func() []rule[pyUse] {
 	return []rule[pyUse]{
 		pythonHiddenLine(), pythonVariable(), pythonIgnoredOption(), pythonRemoteFile(), pythonNoRequireHashes(), pythonIndexOption(),
 		pythonVCS(), pythonVCSHashMode(), pythonURL(), pythonSourceBuild(), pythonLocalSource(), pythonWildcard(), pythonNotPinned(),
 		pythonConflict(), pythonMixedHashes(), pythonNoHash(), pythonArbitraryEquality(),
 	}
-}
+})
 
 // consumed says whether the item is something that gets installed.
 func (u pyUse) consumed() bool {

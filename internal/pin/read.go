@@ -25,7 +25,12 @@ func (c *checker) bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, c.cfg.MaxFileSize+1))
+	var data []byte
+	if r, ok := f.(*reader); ok {
+		data = r.data
+	} else {
+		data, err = io.ReadAll(io.LimitReader(f, c.cfg.MaxFileSize+1))
+	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -5,13 +5,19 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 )
 
 // errLeaves is why a path is not read: nothing outside the tree is.
 var errLeaves = errors.New("a symbolic link on it leads out of the checked folder")
 
 // tree is a file system whose symbolic links are followed only inside it.
-type tree struct{ fs.FS }
+type tree struct {
+	fs.FS
+	folders *sync.Map // of those that were resolved: what they are
+}
+
+func newTree(fsys fs.FS) tree { return tree{fsys, &sync.Map{}} }
 
 // Open opens a file by the path that its links resolve to.
 func (t tree) Open(name string) (fs.File, error) {
@@ -22,13 +28,47 @@ func (t tree) Open(name string) (fs.File, error) {
 	return t.FS.Open(real)
 }
 
-// resolve follows the links on a path, one component after the other.
+// Stat describes a file, that which a link leads to.
+func (t tree) Stat(name string) (fs.FileInfo, error) {
+	real, err := t.resolve(name)
+	if err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: name, Err: err}
+	}
+	return fs.Stat(t.FS, real)
+}
+
+// folder is what a folder's path resolves to.
+type folder struct {
+	real string
+	err  error
+}
+
+// resolve follows the links on a path. Folders are looked at once in a run.
 func (t tree) resolve(name string) (string, error) {
 	links, ok := t.FS.(fs.ReadLinkFS)
 	if !ok || name == "." {
 		return name, nil // a file system that knows no links
 	}
-	done, rest := ".", name
+	dir, base := path.Split(name)
+	if dir = path.Clean(dir); dir == "." {
+		return follow(links, ".", base)
+	}
+	known, ok := t.folders.Load(dir)
+	if !ok {
+		var f folder
+		f.real, f.err = follow(links, ".", dir)
+		known, _ = t.folders.LoadOrStore(dir, f)
+	}
+	f := known.(folder)
+	if f.err != nil {
+		return "", f.err
+	}
+	return follow(links, f.real, base)
+}
+
+// follow resolves rest below a folder without links, one component after the
+// other.
+func follow(links fs.ReadLinkFS, done, rest string) (string, error) {
 	for hops := 0; rest != ""; {
 		var part string
 		part, rest, _ = strings.Cut(rest, "/")

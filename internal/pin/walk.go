@@ -87,8 +87,8 @@ func dockerKind(base, ext string) fileKind {
 	return kindDockerfile
 }
 
-// find lists the files to check, sorted.
-func (c *checker) find() ([]source, error) {
+// choose lists the files to check, sorted.
+func (c *checker) choose() ([]source, error) {
 	c.paths = map[string]bool{}
 	var out []source
 	add := func(name string, kind fileKind) {
@@ -159,7 +159,7 @@ func (c *checker) folder(root string, add func(string, fileKind)) error {
 	if c.cfg.Files != nil {
 		for _, f := range c.cfg.Files {
 			f = path.Clean(f)
-			if fs.ValidPath(f) && (root == "." || f == root || strings.HasPrefix(f, root+"/")) && !c.ignored(f, root) {
+			if kindOf(f) != kindNone && fs.ValidPath(f) && (root == "." || f == root || strings.HasPrefix(f, root+"/")) && !c.ignored(f, root) {
 				c.consider(f, add)
 			}
 		}
@@ -177,7 +177,10 @@ func (c *checker) folder(root string, add func(string, fileKind)) error {
 			if name != root && c.ignored(name, root) {
 				return fs.SkipDir
 			}
-		case !c.ignored(name, root):
+		case kindOf(name) == kindNone || c.ignored(name, root):
+		case d.Type().IsRegular():
+			add(name, kindOf(name))
+		default:
 			c.consider(name, add)
 		}
 		return nil
@@ -217,7 +220,12 @@ func (c *checker) ignored(name, root string) bool {
 	if root != "." {
 		rel = strings.TrimPrefix(strings.TrimPrefix(name, root), "/")
 	}
-	for _, glob := range slices.Concat(DefaultIgnore(), c.cfg.Ignore) {
+	for part := range strings.SplitSeq(rel, "/") {
+		if slices.Contains(DefaultIgnore(), part) {
+			return true
+		}
+	}
+	for _, glob := range c.cfg.Ignore {
 		if ignores(strings.TrimPrefix(strings.TrimSuffix(glob, "/"), "./"), rel, name) {
 			return true
 		}

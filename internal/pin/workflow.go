@@ -2,10 +2,7 @@ package pin
 
 import (
 	"errors"
-	"runtime"
 	"strings"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/workflow"
@@ -15,54 +12,17 @@ func workflowUnparsable() Rule {
 	return Rule{ID: "workflow/unparsable", Severity: finding.Error, Title: "a workflow or action that cannot be read"}
 }
 
-// definition is a workflow or action as read.
-type definition struct {
-	file  *workflow.File
-	err   error
-	lines *finding.Lines
-}
-
-// definitions reads all workflows and actions, on all processors: parsing YAML is
-// most of the work, and each file stands for itself.
-func (c *checker) definitions(files []source) map[string]definition {
-	out := map[string]definition{}
-	var todo []source
-	var texts [][]byte
-	for _, f := range files {
-		if f.kind != kindWorkflow && f.kind != kindAction {
-			continue
-		}
-		if data, lines, ok := c.read(f.path); ok {
-			out[f.path] = definition{lines: lines}
-			todo, texts = append(todo, f), append(texts, data)
-		}
-	}
-	results := make([]definition, len(todo))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range todo {
-		g.Go(func() error {
-			read := workflow.ReadWorkflow
-			if f.kind == kindAction {
-				read = workflow.ReadAction
-			}
-			results[i].file, results[i].err = read(texts[i])
-			return nil
-		})
-	}
-	_ = g.Wait() // no function returns an error
-	for i, f := range todo {
-		out[f.path] = definition{results[i].file, results[i].err, out[f.path].lines}
-	}
-	return out
-}
-
 // workflow checks one workflow or action definition.
-func (c *checker) workflow(f source, d definition) {
-	if d.lines == nil {
-		return // it could not be read, which was said
+func (c *checker) workflow(f source) {
+	data, lines, ok := c.read(f.path)
+	if !ok {
+		return
 	}
-	file, err, lines := d.file, d.err, d.lines
+	read := workflow.ReadWorkflow
+	if f.kind == kindAction {
+		read = workflow.ReadAction
+	}
+	file, err := read(data)
 	at := func(s workflow.Span) place { return placeOf(f.path, lines, s.Start, s.End) }
 	if err != nil {
 		var p *workflow.Problem
