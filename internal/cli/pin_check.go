@@ -22,10 +22,15 @@ import (
 
 // pinCheckCmd is the definition of pin-check.
 type pinCheckCmd struct {
-	Path         []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
-	List         bool     `help:"List everything that the build consumes, pinned or not."`
-	ChangedSince string   `help:"Check only files that changed since this branch or commit, as a pull request's base." placeholder:"REF"`
-	FailOn       string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
+	Path           []string `arg:"" optional:"" help:"Folders or files to check; the current folder if not given."`
+	List           bool     `help:"List everything that the build consumes, pinned or not."`
+	ChangedSince   string   `help:"Check only files that changed since this branch or commit, as a pull request's base." placeholder:"REF"`
+	Fix            bool     `help:"Write what pins: commits for actions, digests for images, versions and hashes for requirements, from --online or --resolution." xor:"change"`
+	Diff           bool     `help:"Show what --fix would write, and write nothing." xor:"change"`
+	Online         bool     `help:"Ask GitHub, registries and the package index: do SHAs belong to their repositories, versions in comments to their SHAs, do images exist."`
+	Resolution     string   `help:"File with what --online would be told, for --fix and --diff without a network." placeholder:"FILE"`
+	SaveResolution string   `help:"Write what --online was told to this file." placeholder:"FILE"`
+	FailOn         string   `enum:"error,warning,never" default:"error" help:"Least severity that fails the check."`
 	reportFlags
 	sarifFlags
 	Ignore []string `help:"Glob of paths to skip, besides .git, virtual environments, node_modules and the like. Repeatable." placeholder:"GLOB"`
@@ -59,9 +64,36 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err := policyOf(s.settings(), &cfg); err != nil {
 		return nil, err
 	}
+	save, err := c.source(s, &cfg)
+	if err != nil {
+		return nil, err
+	}
 	rep, err := pin.Check(ctx, fsys, cfg)
 	if err != nil {
 		return nil, err
+	}
+	if err := save(); err != nil {
+		return nil, err
+	}
+	var changes *changes
+	if c.Fix || c.Diff {
+		if changes, err = changesOf(fsys, rep.Findings); err != nil {
+			return nil, err
+		}
+	}
+	if c.Fix && len(changes.files) > 0 {
+		if err := changes.write(root); err != nil {
+			return nil, err
+		}
+		// What is left is what counts; nothing more is written, nothing asked twice.
+		cfg.Fix = false
+		if rec, ok := cfg.Source.(*pin.Recorder); ok {
+			known := rec.Resolution()
+			cfg.Source = pin.Sources{&known, cfg.Source}
+		}
+		if rep, err = pin.Check(ctx, fsys, cfg); err != nil {
+			return nil, err
+		}
 	}
 	source := func(name string) []byte {
 		data, err := fs.ReadFile(fsys, name)
@@ -79,11 +111,19 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 					return err
 				}
 			}
+			if c.Diff {
+				if err := changes.diff(w); err != nil {
+					return err
+				}
+			}
 			if err := (finding.Text{Source: source}).Write(w, rep.Findings); err != nil {
 				return err
 			}
 			if len(rep.Findings) > 0 {
 				fmt.Fprintln(w)
+			}
+			if changes != nil {
+				fmt.Fprintln(w, changes.sentence(c.Fix))
 			}
 			_, err := fmt.Fprintln(w, finding.Totals(rep.Findings, rep.Scope()))
 			return err

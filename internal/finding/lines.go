@@ -47,6 +47,18 @@ func (l *Lines) Line(n int) string {
 	return string(l.src[l.start[n-1]:end])
 }
 
+// Offset is the byte at a line and column, as Position counts them; the nearest
+// end of the file for those that it lacks.
+func (l *Lines) Offset(line, column int) int {
+	if line < 1 {
+		return 0
+	}
+	if line > len(l.start) {
+		return len(l.src)
+	}
+	return max(0, min(l.start[line-1]+column-1, len(l.src)))
+}
+
 // characterColumn turns a column in bytes into one in characters, which is what
 // SARIF counts.
 func (l *Lines) characterColumn(line, column int) int {

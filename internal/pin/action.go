@@ -76,6 +76,7 @@ func (c *checker) use(at place, u workflow.Use) {
 	}
 	judge(c, at, &s, rules, a)
 	c.add(at, s)
+	c.askAction(at, a)
 }
 
 var (

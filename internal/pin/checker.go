@@ -22,6 +22,10 @@ type checker struct {
 	readers  map[string][]string // the commands that read a requirements file
 	linked   []source            // files that only a command tells to be requirements
 	python   *pythonFile         // what of a requirements file is needed to place it
+	// what a Source may be asked, its answers, and whether one is missing
+	asked      asked
+	answers    *answers
+	unanswered bool
 }
 
 // run is what all files of a run have in common; it does not change while they

@@ -80,6 +80,10 @@ func (c *checker) fetched(at place, u command.Use) {
 	}
 	judge(c, at, &s, commandRules(), use)
 	c.add(at, s)
+	if u.Kind == command.Requirement && use.err == nil {
+		_, named := exact(use.req)
+		c.askPython(askedRequirement{at: at, req: use.req, text: u.Text, named: named, hashed: true})
+	}
 }
 
 // link notes that a command reads a requirements file, which is then checked

@@ -2,6 +2,7 @@ package pin_test
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -98,6 +99,16 @@ func check(t *testing.T, r pin.Rule, fsys fstest.MapFS) map[string]int {
 			cfg.Exceptions = append(cfg.Exceptions, e)
 		}
 	}
+	if f := fsys["resolution.json"]; f != nil {
+		res, err := pin.ReadResolution("resolution.json", f.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.Source, cfg.Verify = res, true
+		delete(fsys, "resolution.json")
+	} else if r.ID == "online/unanswered" {
+		cfg.Source, cfg.Verify = down{}, true
+	}
 	rep, err := pin.Check(context.Background(), fsys, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -107,6 +118,13 @@ func check(t *testing.T, r pin.Rule, fsys fstest.MapFS) map[string]int {
 		found[f.Rule]++
 	}
 	return found
+}
+
+// down is a source whose services do not answer.
+type down struct{ pin.Source }
+
+func (down) Refs(context.Context, string) (pin.Refs, error) {
+	return pin.Refs{}, errors.New("GitHub does not answer")
 }
 
 var fence = regexp.MustCompile("(?ms)^```(\\S+) ([^\n]+)\n(.*?)^```$")

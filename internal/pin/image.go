@@ -74,4 +74,5 @@ func (c *checker) image(at place, u imageUse) {
 	s := Subject{Kind: Image, Name: imageName(u.ref), Ref: u.raw, State: Pinned, By: "digest"}
 	judge(c, at, &s, imageRules(), u)
 	c.add(at, s)
+	c.askImage(at, u)
 }

@@ -48,6 +48,10 @@ type Config struct {
 	// DefaultIndex is the simple URL of the default package index, which pipenv's
 	// hash holds where a Pipfile names none; nil: such a lock cannot be told.
 	DefaultIndex func() (string, error)
+	// Source answers what the files do not tell; nil asks nobody. With Verify what
+	// is pinned is compared with it, with Fix the findings get fixes from it.
+	Source      Source
+	Verify, Fix bool
 	// MaxFileSize bounds a file, in bytes; 0 means 4 MiB.
 	MaxFileSize int64
 	// MaxFiles bounds how many files are read; 0 means 20,000.
@@ -136,7 +140,18 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 	if err := c.requirementsFiles(ctx, python); err != nil {
 		return Report{}, err
 	}
-	return c.report(), nil
+	c.answers = newAnswers()
+	if cfg.Source != nil && cfg.Verify {
+		c.verify(ctx)
+	}
+	rep := c.report()
+	if cfg.Source != nil && cfg.Fix {
+		c.fix(ctx, rep.Findings)
+	}
+	if err := ctx.Err(); err != nil {
+		return Report{}, fmt.Errorf("checking pins: %w", err) // half of the answers are none
+	}
+	return rep, nil
 }
 
 // file checks one file that is no requirements file.
@@ -229,6 +244,9 @@ func (c *checker) report() Report {
 		if c.cfg.FailOn != "never" && f.Severity.Rank() <= worst.Rank() {
 			r.Verdict = finding.Fail
 		}
+	}
+	if c.unanswered && r.Verdict == finding.Pass {
+		r.Verdict = finding.Inconclusive
 	}
 	return r
 }

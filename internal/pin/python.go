@@ -77,6 +77,7 @@ func (c *checker) requirementsFiles(ctx context.Context, files []source) error {
 	}
 	for _, a := range answers {
 		if a != nil { // its comments count, whoever includes it
+			a.asked = asked{}
 			c.adopt(a)
 		}
 	}
@@ -203,6 +204,14 @@ func (c *checker) requirements(name string, set *reqfile.Set) {
 		judge(c, at, &sub, requirementRules(), u)
 		if u.consumed() || u.Kind == reqfile.Remote || u.variable() {
 			c.add(at, sub)
+		}
+		if u.Kind == reqfile.Named && u.consumed() {
+			_, named := u.version()
+			a := askedRequirement{at: at, req: u.Requirement, text: u.Text, named: named, hashed: u.hashed(), set: name}
+			for _, h := range u.Hashes {
+				a.hashes = append(a.hashes, h.Algorithm+":"+h.Hex)
+			}
+			c.askPython(a)
 		}
 	}
 }

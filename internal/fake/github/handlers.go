@@ -39,6 +39,7 @@ func handlers() map[string]func(*Server, call) answer {
 		"GET /issues/{issue_number}/comments":        (*Server).listComments,
 		"POST /issues/{issue_number}/comments":       (*Server).createComment,
 		"PATCH /issues/comments/{comment_id}":        (*Server).updateComment,
+		"GET /compare/{basehead}":                    (*Server).compare,
 		"GET /deployments":                           (*Server).listDeployments,
 		"POST /deployments":                          (*Server).createDeployment,
 		"GET /deployments/{deployment_id}/statuses":  (*Server).listStates,

@@ -42,6 +42,8 @@ type Server struct {
 	// Reading is always allowed.
 	Scopes map[string][]string
 	Now    func() time.Time
+	// Mirrors are bare git repositories of actions, by OWNER/NAME.
+	Mirrors map[string]string
 
 	mu       sync.Mutex
 	spec     *spec
@@ -106,6 +108,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.WriteString(w, fault.Body)
 		return
 	}
+	if s.serveGit(w, r) {
+		return
+	}
 	s.mu.Lock()
 	a := s.handle(r, body)
 	if fault.Twice {
@@ -168,7 +173,7 @@ var scopes = []struct{ part, scope string }{
 }
 
 func (s *Server) serve(r *http.Request, params map[string]string, route string, body []byte) answer {
-	if params["owner"]+"/"+params["repo"] != s.Repository {
+	if name := params["owner"] + "/" + params["repo"]; name != s.Repository && s.Mirrors[name] == "" {
 		return failed(http.StatusNotFound, "Not Found")
 	}
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")

@@ -71,7 +71,7 @@ func (s *spec) input(r *http.Request, body []byte) (*openapi3filter.RequestValid
 // oneSegment makes parameters that may hold slashes one segment, which is all
 // that the router knows.
 func oneSegment(path string) string {
-	for _, marker := range []string{"/contents/", "/git/ref/", "/git/refs/", "/git/matching-refs/", "/rules/branches/", "/environments/"} {
+	for _, marker := range []string{"/contents/", "/git/ref/", "/git/refs/", "/git/matching-refs/", "/rules/branches/", "/compare/", "/environments/"} {
 		if i := strings.Index(path, marker); i >= 0 {
 			head, rest := path[:i+len(marker)], path[i+len(marker):]
 			tail := ""
