@@ -140,6 +140,11 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	for _, w := range wheels {
+		for _, warning := range w.Warnings {
+			b.note("%s", warning)
+		}
+	}
 	app, err := b.application(facts, b.locals[p])
 	if err != nil {
 		return nil, err

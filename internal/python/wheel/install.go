@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"io"
 	"io/fs"
 	"path"
@@ -97,6 +96,9 @@ func Install(r io.ReaderAt, size int64, filename string, s Scheme) (*Installed, 
 	if err := in.wrappers(); err != nil {
 		return nil, err
 	}
+	if err := in.oneKind(); err != nil {
+		return nil, err
+	}
 	in.generate(in.info+"/INSTALLER", 0o644, []byte("fairlead\n"))
 	in.record()
 	sort.Slice(in.out.Files, func(i, j int) bool { return in.out.Files[i].Path < in.out.Files[j].Path })
@@ -141,6 +143,7 @@ func (in *installer) metadata() error {
 		if in.out.EntryPoints, err = entryPoints(in.a.name, ep); err != nil {
 			return err
 		}
+		in.out.EntryPoints = pipItself(in.out.EntryPoints, in.s.Python)
 		for _, e := range in.out.EntryPoints {
 			in.scripts[e.Name] = true
 		}
@@ -210,7 +213,7 @@ func (in *installer) file(e entry, rec map[string][32]byte) error {
 		}
 		return in.add(bytesFile(dest, mode, data), e.Name)
 	}
-	if f.SHA256, err = in.sum(e); err != nil {
+	if f.SHA256, err = in.a.sum(e); err != nil {
 		return err
 	}
 	if err := in.check(e.Name, f.SHA256, rec); err != nil {
@@ -274,6 +277,26 @@ func (in *installer) add(f File, from string) error {
 	return nil
 }
 
+// oneKind refuses a path that is a file and a folder, and warns of names that
+// differ in case alone: they are one file on other systems, and a sign of harm.
+func (in *installer) oneKind() error {
+	folded := map[string]string{}
+	for _, f := range in.out.Files {
+		for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+			if from, file := in.at[dir]; file {
+				return in.errf("%q is a file, and %q lies below it", from, in.at[f.Path])
+			}
+		}
+		low := strings.ToLower(f.Path)
+		if other, ok := folded[low]; ok {
+			a, b := in.at[other], in.at[f.Path]
+			in.out.Warnings = append(in.out.Warnings, fmt.Sprintf("%s: %q and %q differ in case alone", in.a.name, min(a, b), max(a, b)))
+		}
+		folded[low] = f.Path
+	}
+	return nil
+}
+
 func bytesFile(path string, mode fs.FileMode, data []byte) File {
 	return File{Path: path, Mode: mode, Size: int64(len(data)), SHA256: sha256.Sum256(data),
 		Open: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil }}
@@ -282,29 +305,6 @@ func bytesFile(path string, mode fs.FileMode, data []byte) File {
 // generate adds a file of our own below site-packages.
 func (in *installer) generate(name string, mode fs.FileMode, data []byte) {
 	in.out.Files = append(in.out.Files, bytesFile(in.s.Site()+"/"+name, mode, data))
-}
-
-// sum inflates an entry once, for its digest; archive/zip verifies the CRC.
-func (in *installer) sum(e entry) (out [32]byte, err error) {
-	rc, err := e.Open()
-	if err != nil {
-		return out, in.errf("entry %q: %w", e.Name, err)
-	}
-	defer rc.Close()
-	h := sha256.New()
-	n, err := io.Copy(h, io.LimitReader(rc, int64(e.UncompressedSize64)+1))
-	if err == nil && uint64(n) != e.UncompressedSize64 {
-		err = fmt.Errorf("it has another size than the directory says")
-	}
-	if err != nil {
-		return out, in.errf("entry %q: %w", e.Name, err)
-	}
-	return digest(h), nil
-}
-
-func digest(h hash.Hash) (out [32]byte) {
-	copy(out[:], h.Sum(nil))
-	return out
 }
 
 // wrapper is pip's current text for a console script.

@@ -4,14 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
-	"sort"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
 	"github.com/fairlead-ci/fairlead/internal/python/version"
 )
-
-func sortSpans(s []span) { sort.Slice(s, func(i, j int) bool { return s[i].start < s[j].start }) }
 
 // headers reads an email-style header block as METADATA and WHEEL have it. Of a
 // repeated header all values are kept, in order.
@@ -119,4 +117,21 @@ func entryPoints(wheel string, data []byte) ([]EntryPoint, error) {
 		out = append(out, EntryPoint{name, m[1], m[2]})
 	}
 	return out, nil
+}
+
+var pipVersioned = regexp.MustCompile(`^pip\d+(\.\d+)?$`)
+
+// pipItself replaces the versioned commands that pip's wheel declares, which are
+// those of the Python that built it, by the target's, as pip and uv do.
+func pipItself(all []EntryPoint, python [2]int) []EntryPoint {
+	at := slices.IndexFunc(all, func(e EntryPoint) bool { return e.Name == "pip" })
+	if at < 0 {
+		return all
+	}
+	pip := all[at]
+	all = slices.DeleteFunc(slices.Clone(all), func(e EntryPoint) bool { return pipVersioned.MatchString(e.Name) })
+	for _, name := range []string{fmt.Sprintf("pip%d", python[0]), fmt.Sprintf("pip%d.%d", python[0], python[1])} {
+		all = append(all, EntryPoint{name, pip.Module, pip.Attr})
+	}
+	return all
 }

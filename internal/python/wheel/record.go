@@ -82,16 +82,23 @@ type Collision struct {
 }
 
 // Collisions finds the paths that several wheels install with different bytes or
-// modes. Equal files pass: namespace packages of old share their __init__.py.
+// modes, and those that are a file of one and a folder of another. Equal files
+// pass: namespace packages of old share their __init__.py.
 func Collisions(all []*Installed) []Collision {
 	type owner struct {
 		f    File
 		from string
 	}
-	seen := map[string]owner{}
+	seen, folders := map[string]owner{}, map[string]string{}
 	var out []Collision
 	for _, w := range all {
 		for _, f := range w.Files {
+			for dir := path.Dir(f.Path); dir != "."; dir = path.Dir(dir) {
+				if _, known := folders[dir]; known {
+					break // and so are those above it
+				}
+				folders[dir] = w.Filename
+			}
 			o, dup := seen[f.Path]
 			if !dup {
 				seen[f.Path] = owner{f, w.Filename}
@@ -100,6 +107,11 @@ func Collisions(all []*Installed) []Collision {
 			if o.f.SHA256 != f.SHA256 || o.f.Mode != f.Mode {
 				out = append(out, Collision{f.Path, [2]string{o.from, w.Filename}})
 			}
+		}
+	}
+	for p, o := range seen {
+		if other, both := folders[p]; both {
+			out = append(out, Collision{p, [2]string{o.from, other}})
 		}
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Path < out[j].Path })

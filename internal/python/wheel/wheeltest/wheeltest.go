@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io/fs"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -23,6 +24,7 @@ type Wheel struct {
 	Requires      []string
 	RequiresPy    string
 	NoRecord      bool
+	NoWheel       bool
 	// Header edits each zip header before it is written.
 	Header func(*zip.FileHeader)
 	// Extra is added after all other entries, as it stands.
@@ -44,8 +46,13 @@ func (w Wheel) Filename() string {
 	return strings.ReplaceAll(w.Name, "-", "_") + "-" + w.Version + "-" + tag + ".whl"
 }
 
-// Build writes the archive. It is deterministic.
-func (w Wheel) Build() []byte {
+type file struct {
+	name, content string
+	exec          bool
+}
+
+// entries are the files of the archive in order, with the metadata.
+func (w Wheel) entries() []file {
 	info := strings.ReplaceAll(w.Name, "-", "_") + "-" + w.Version + ".dist-info/"
 	files := map[string]string{}
 	for k, v := range w.Files {
@@ -64,7 +71,9 @@ func (w Wheel) Build() []byte {
 		meta += "Requires-Python: " + w.RequiresPy + "\n"
 	}
 	set(info+"METADATA", meta)
-	set(info+"WHEEL", "Wheel-Version: 1.0\nGenerator: wheeltest\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+	if !w.NoWheel {
+		set(info+"WHEEL", "Wheel-Version: 1.0\nGenerator: wheeltest\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+	}
 	if w.EntryPoints != "" {
 		set(info+"entry_points.txt", w.EntryPoints)
 	}
@@ -84,9 +93,18 @@ func (w Wheel) Build() []byte {
 			names = append(names, info+"RECORD")
 		}
 	}
+	var out []file
+	for _, n := range names {
+		out = append(out, file{n, files[n], slices.Contains(w.Exec, n)})
+	}
+	return out
+}
+
+// Build writes the archive. It is deterministic.
+func (w Wheel) Build() []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	put := func(h zip.FileHeader, content string) {
+	write := func(h zip.FileHeader, content string) {
 		if w.Header != nil {
 			w.Header(&h)
 		}
@@ -98,19 +116,17 @@ func (w Wheel) Build() []byte {
 			panic(fmt.Sprintf("wheeltest: %v", err)) // a mistake in the test
 		}
 	}
-	for _, n := range names {
-		h := zip.FileHeader{Name: n, Method: zip.Deflate}
+	for _, f := range w.entries() {
+		h := zip.FileHeader{Name: f.name, Method: zip.Deflate}
 		mode := fs.FileMode(0o644)
-		for _, x := range w.Exec {
-			if x == n {
-				mode = 0o755
-			}
+		if f.exec {
+			mode = 0o755
 		}
 		h.SetMode(mode)
-		put(h, files[n])
+		write(h, f.content)
 	}
 	for _, e := range w.Extra {
-		put(e.Header, e.Content)
+		write(e.Header, e.Content)
 	}
 	if err := z.Close(); err != nil {
 		panic(fmt.Sprintf("wheeltest: %v", err))
