@@ -2,40 +2,211 @@ package finding
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"fmt"
 	"io"
+	"reflect"
+	"strings"
 	"unicode/utf8"
 )
 
 // WriteJSON prints one document, indented. Characters that do something to a
 // terminal are escaped in it, so that JSON may be looked at as well as parsed.
+// The lists of a document that is a struct are written item by item: they can be
+// long.
 func WriteJSON(w io.Writer, document any) error {
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(document); err != nil {
-		return fmt.Errorf("writing JSON: %w", err)
+	p := newJSONPrinter(w)
+	fields, ok := listFields(reflect.ValueOf(document))
+	if !ok {
+		p.value(document, 0)
+		return p.end()
 	}
-	var out bytes.Buffer
-	out.Grow(buf.Len())
-	for rest := buf.Bytes(); len(rest) > 0; {
-		r, size := utf8.DecodeRune(rest)
-		// encoding/json has escaped the ASCII ones; others stand in strings only.
-		switch {
-		case r < 0x7f || !hidden(r):
-			out.Write(rest[:size])
-		case r < 0x10000:
-			fmt.Fprintf(&out, `\u%04x`, r)
-		default:
-			r -= 0x10000
-			fmt.Fprintf(&out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
+	p.out = append(p.out, '{')
+	for i, f := range fields {
+		if i > 0 {
+			p.out = append(p.out, ',')
 		}
-		rest = rest[size:]
+		p.newline(1)
+		p.value(f.name, 1)
+		p.out = append(p.out, ": "...)
+		if f.value.Kind() != reflect.Slice || f.value.Len() == 0 {
+			p.value(f.value.Interface(), 1)
+			continue
+		}
+		p.out = append(p.out, '[')
+		for k := range f.value.Len() {
+			if k > 0 {
+				p.out = append(p.out, ',')
+			}
+			p.newline(2)
+			p.value(f.value.Index(k).Addr().Interface(), 2)
+		}
+		p.newline(1)
+		p.out = append(p.out, ']')
 	}
-	_, err := w.Write(out.Bytes())
-	return err
+	p.newline(0)
+	p.out = append(p.out, '}')
+	return p.end()
+}
+
+// jsonField is a field of a document.
+type jsonField struct {
+	name  string
+	value reflect.Value
+}
+
+// listFields are the fields of a document that is a plain struct and has a list
+// among them. Whatever else encoding/json knows is left to it.
+func listFields(v reflect.Value) (fields []jsonField, ok bool) {
+	if v.Kind() != reflect.Struct || special(v.Type()) {
+		return nil, false
+	}
+	list := false
+	for i := range v.NumField() {
+		f := v.Type().Field(i)
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case f.Anonymous || !f.IsExported() || name == "" || name == "-" || options != "" && options != "omitempty":
+			return nil, false
+		case options == "omitempty" && empty(v.Field(i)):
+			continue
+		case f.Type.Kind() == reflect.Slice:
+			if special(f.Type) || f.Type.Elem().Kind() == reflect.Uint8 {
+				return nil, false
+			}
+			list = true
+		}
+		fields = append(fields, jsonField{name, v.Field(i)})
+	}
+	return fields, list
+}
+
+func special(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+}
+
+// empty is what omitempty leaves out.
+func empty(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map, reflect.String, reflect.Array:
+		return v.Len() == 0
+	case reflect.Struct:
+		return false
+	}
+	return v.IsZero()
+}
+
+// jsonPrinter writes values as indented JSON.
+type jsonPrinter struct {
+	w   io.Writer
+	out []byte
+	buf bytes.Buffer
+	enc *json.Encoder
+	err error
+}
+
+func newJSONPrinter(w io.Writer) *jsonPrinter {
+	p := &jsonPrinter{w: w, out: make([]byte, 0, flushAt+flushAt/8)}
+	p.enc = json.NewEncoder(&p.buf)
+	p.enc.SetEscapeHTML(false)
+	return p
+}
+
+// flushAt is how much is gathered before it is written, in bytes.
+const flushAt = 64 << 10
+
+func (p *jsonPrinter) flush() {
+	if p.err == nil {
+		_, p.err = p.w.Write(p.out)
+	}
+	p.out = p.out[:0]
+}
+
+func (p *jsonPrinter) end() error {
+	p.out = append(p.out, '\n')
+	p.flush()
+	return p.err
+}
+
+func (p *jsonPrinter) newline(depth int) {
+	p.out = append(p.out, '\n')
+	for range depth {
+		p.out = append(p.out, "  "...)
+	}
+}
+
+// value writes one value; its further lines are indented by depth and more.
+func (p *jsonPrinter) value(v any, depth int) {
+	if p.err != nil {
+		return
+	}
+	p.buf.Reset()
+	if err := p.enc.Encode(v); err != nil {
+		p.err = fmt.Errorf("writing JSON: %w", err)
+		return
+	}
+	for in := bytes.TrimSuffix(p.buf.Bytes(), []byte("\n")); len(in) > 0; {
+		n := 1
+		switch c := in[0]; c {
+		case '"':
+			n = p.text(in)
+		case '{', '[':
+			p.out = append(p.out, c)
+			if in[1] == c+2 { // ASCII has the closing ones two further
+				p.out, n = append(p.out, in[1]), 2
+				break
+			}
+			depth++
+			p.newline(depth)
+		case '}', ']':
+			depth--
+			p.newline(depth)
+			p.out = append(p.out, c)
+		case ',':
+			p.out = append(p.out, c)
+			p.newline(depth)
+		case ':':
+			p.out = append(p.out, ": "...)
+		default:
+			p.out = append(p.out, c)
+		}
+		in = in[n:]
+		if len(p.out) >= flushAt {
+			p.flush()
+		}
+	}
+}
+
+// text writes the string with which in begins, and says how long it is there.
+func (p *jsonPrinter) text(in []byte) int {
+	i, done := 1, 0
+	for in[i] != '"' {
+		switch c := in[i]; {
+		case c == '\\':
+			i += 2
+		case c < 0x7f:
+			i++
+		default:
+			r, size := utf8.DecodeRune(in[i:])
+			if hidden(r) { // encoding/json has escaped the ASCII ones
+				p.out = append(p.out, in[done:i]...)
+				p.out = appendEscaped(p.out, r)
+				done = i + size
+			}
+			i += size
+		}
+	}
+	p.out = append(p.out, in[done:i+1]...)
+	return i + 1
+}
+
+func appendEscaped(out []byte, r rune) []byte {
+	if r < 0x10000 {
+		return fmt.Appendf(out, `\u%04x`, r)
+	}
+	r -= 0x10000
+	return fmt.Appendf(out, `\u%04x\u%04x`, 0xd800+r>>10, 0xdc00+r&0x3ff)
 }
 
 // List is findings for a JSON document: never null.
