@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"bytes"
 	"sort"
 	"unicode/utf8"
 )
@@ -14,13 +15,20 @@ type Lines struct {
 
 // NewLines indexes src, which must not change afterwards.
 func NewLines(src []byte) *Lines {
-	l := &Lines{src: src, start: []int{0}}
-	for i, c := range src {
-		if c == '\n' || c == '\r' && (i+1 == len(src) || src[i+1] != '\n') {
-			l.start = append(l.start, i+1)
+	l := &Lines{src: src, start: make([]int, 1, bytes.Count(src, []byte("\n"))+2)}
+	lone := bytes.IndexByte(src, '\r') >= 0
+	for i := 0; ; {
+		n := bytes.IndexByte(src[i:], '\n')
+		if lone {
+			n = bytes.IndexAny(src[i:], "\r\n")
+		}
+		if n < 0 {
+			return l
+		}
+		if i += n + 1; src[i-1] == '\n' || i == len(src) || src[i] != '\n' {
+			l.start = append(l.start, i)
 		}
 	}
-	return l
 }
 
 // Position is the line and column of the byte at offset. Offsets outside the
@@ -33,9 +41,12 @@ func (l *Lines) Position(offset int) (line, column int) {
 
 // Line is the text of a 1-based line without its end; "" for a line that the
 // file lacks.
-func (l *Lines) Line(n int) string {
+func (l *Lines) Line(n int) string { return string(l.Bytes(n)) }
+
+// Bytes are the bytes of a line as Line gives them, in the file's own memory.
+func (l *Lines) Bytes(n int) []byte {
 	if n < 1 || n > len(l.start) {
-		return ""
+		return nil
 	}
 	end := len(l.src)
 	if n < len(l.start) {
@@ -44,7 +55,7 @@ func (l *Lines) Line(n int) string {
 	for end > l.start[n-1] && (l.src[end-1] == '\n' || l.src[end-1] == '\r') {
 		end--
 	}
-	return string(l.src[l.start[n-1]:end])
+	return l.src[l.start[n-1]:end:end]
 }
 
 // Offset is the byte at a line and column, as Position counts them; the nearest

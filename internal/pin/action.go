@@ -1,6 +1,7 @@
 package pin
 
 import (
+	"math"
 	"sync"
 
 	"regexp"
@@ -23,8 +24,26 @@ type actionUse struct {
 	onboarded, locked bool
 }
 
-// remoteAction is owner/repo[/path][@ref].
-var remoteAction = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+)((?:/[^@\s]*)?)(?:@(\S+))?$`)
+// remoteAction takes owner/repo[/path][@ref] apart; all is "" if it is none.
+func remoteAction(s string) (repository, path, ref string) {
+	name, ref, hasRef := strings.Cut(s, "@")
+	owner, rest, _ := strings.Cut(name, "/")
+	repo, path, _ := strings.Cut(rest, "/")
+	if strings.HasPrefix(owner, "-") || !consists(owner, "-") || !consists(repo, "._-") || hasRef && ref == "" || strings.ContainsAny(s, " \t\n\f\r") {
+		return "", "", ""
+	}
+	return owner + "/" + repo, path, ref
+}
+
+// consists says whether a word has letters, digits and the others given only.
+func consists(s, others string) bool {
+	for i := range len(s) {
+		if c := s[i]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte(others, c) >= 0) {
+			return false
+		}
+	}
+	return s != ""
+}
 
 func parseUse(u workflow.Use) actionUse {
 	a := actionUse{Use: u}
@@ -35,9 +54,7 @@ func parseUse(u workflow.Use) actionUse {
 		a.self = true
 		a.path, a.ref, a.hasRef = strings.Cut(u.Ref, "@")
 	default:
-		if m := remoteAction.FindStringSubmatch(u.Ref); m != nil {
-			a.repository, a.path, a.ref = m[1], strings.TrimPrefix(m[2], "/"), m[3]
-		}
+		a.repository, a.path, a.ref = remoteAction(u.Ref)
 		a.hasRef = strings.Contains(u.Ref, "@")
 	}
 	return a
@@ -80,9 +97,9 @@ func (c *checker) use(at place, u workflow.Use) {
 }
 
 var (
-	sha1Hex   = regexp.MustCompile(`^[0-9a-fA-F]{40}$`)
-	sha256Hex = regexp.MustCompile(`^[0-9a-fA-F]{64}$`)
-	hexOnly   = regexp.MustCompile(`^[0-9a-fA-F]+$`)
+	sha1Hex   = hexWord{40, 40}
+	sha256Hex = hexWord{64, 64}
+	hexOnly   = hexWord{1, math.MaxInt}
 	hasSHA    = regexp.MustCompile(`[0-9a-fA-F]{40}`)
 	versionly = regexp.MustCompile(`^v?[0-9]+(\.[0-9]+)*([-.+][0-9A-Za-z.-]+)?$`)
 )

@@ -7,6 +7,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/actionslock"
+	"github.com/fairlead-ci/fairlead/internal/pin/command"
 )
 
 // checker gathers what is found in one file, or in all of them.
@@ -14,8 +15,6 @@ type checker struct {
 	*run
 	subjects []Subject
 	findings []finding.Finding
-	known    map[subjectKey]int
-	said     map[findingKey]bool
 	lines    map[string]*finding.Lines
 	ignores  []*ignoring         // comments in the files that were read
 	seen     map[string]bool     // files whose comments were looked for
@@ -35,19 +34,7 @@ type run struct {
 	cfg     Config
 	paths   map[string]bool   // what find has chosen
 	actions *actionslock.Lock // nil without one
-}
-
-// subjectKey is equal for one subject that several commands read.
-type subjectKey struct {
-	kind Kind
-	at   place
-	name string
-}
-
-// findingKey is equal for what need not be said twice.
-type findingKey struct {
-	rule, message string
-	at            place
+	shell   *command.Reader   // of this processor
 }
 
 func newChecker(fsys fs.FS, cfg Config) *checker {
@@ -57,11 +44,11 @@ func newChecker(fsys fs.FS, cfg Config) *checker {
 	if cfg.MaxFiles == 0 {
 		cfg.MaxFiles = 20000
 	}
-	return (&run{fsys: newTree(fsys), cfg: cfg}).checker()
+	return (&run{fsys: newTree(fsys), cfg: cfg, shell: &command.Reader{}}).checker()
 }
 
 func (r *run) checker() *checker {
-	return &checker{run: r, known: map[subjectKey]int{}, said: map[findingKey]bool{}, lines: map[string]*finding.Lines{}, seen: map[string]bool{}, readers: map[string][]string{}}
+	return &checker{run: r, lines: map[string]*finding.Lines{}, seen: map[string]bool{}, readers: map[string][]string{}}
 }
 
 // severity is what a rule's findings weigh here; "" drops them.
@@ -87,26 +74,22 @@ func (c *checker) say(r Rule, at place, what complaint) {
 	if sev == "" {
 		return
 	}
-	c.find(finding.Finding{
+	f := finding.Finding{
 		Rule: r.ID, Severity: sev, Path: at.path, Line: at.line, Column: at.col, EndLine: at.endLine, EndColumn: at.endCol,
 		Message: what.message, Hint: what.hint, Context: what.context,
-	})
-}
-
-// find keeps a finding, unless it is there already.
-func (c *checker) find(f finding.Finding) {
-	key := findingKey{f.Rule, f.Message, place{f.Path, f.Line, f.Column, f.EndLine, f.EndColumn}}
-	if c.said[key] {
-		return
 	}
-	c.said[key] = true
-	c.findings = append(c.findings, f)
+	if n := len(c.findings); n == 0 || !sameFinding(c.findings[n-1], f) {
+		c.findings = append(c.findings, f)
+	}
 }
 
 // judge asks the rules about a subject. A complaint that makes it something other
 // than pinned ends the questions: the rest would say the same in other words.
 func judge[T any](c *checker, at place, s *Subject, rules []rule[T], subject T) {
 	for _, r := range rules {
+		if r.OptIn && c.cfg.Severity[r.ID] == "" {
+			continue // it is asked for, or not at all
+		}
 		what := r.check(subject)
 		if what == nil {
 			continue
@@ -121,24 +104,14 @@ func judge[T any](c *checker, at place, s *Subject, rules []rule[T], subject T) 
 	}
 }
 
-// add lists a subject. One that several commands read counts once, by its worst
-// state.
+// add lists a subject.
 func (c *checker) add(at place, s Subject) {
 	s.Path, s.Line, s.Column = at.path, at.line, at.col
-	c.list(s)
-}
-
-// list keeps a subject, unless it is there already.
-func (c *checker) list(s Subject) {
-	key := subjectKey{s.Kind, place{path: s.Path, line: s.Line, col: s.Column}, s.Name}
-	if i, ok := c.known[key]; ok {
-		if c.subjects[i].State == Pinned {
-			c.subjects[i].State, c.subjects[i].By = s.State, s.By
-		}
-		return
+	// What is kept is not to keep the whole file.
+	s.Name, s.Ref = strings.Clone(s.Name), strings.Clone(s.Ref)
+	if n := len(c.subjects); n == 0 || !c.subjects[n-1].merge(s) {
+		c.subjects = append(c.subjects, s)
 	}
-	c.known[key] = len(c.subjects)
-	c.subjects = append(c.subjects, s)
 }
 
 // placeOf is a byte range of a file as lines and columns.

@@ -37,7 +37,7 @@ type script struct {
 // commands judges what a script's commands fetch. where turns bytes of the file
 // into a place, whole is the script's.
 func (c *checker) commands(file string, s script, whole place, where func(start, end int) place) {
-	uses, _ := command.Read(s.text) // what cannot be read is the shell's to complain about
+	uses, _ := c.shell.Read(s.text) // what cannot be read is the shell's to complain about
 	for _, u := range uses {
 		at := whole
 		if s.at != nil && u.Span.End <= len(s.at) && u.Span.Start < u.Span.End {

@@ -56,12 +56,44 @@ func splitDigest(ref string) (name, dig string, ok bool) {
 
 // digestProblem says what is wrong with a digest, nil if nothing is (OCI image
 // specification, descriptor.md, "Digests").
-func digestProblem(s string) error { return digest.Digest(s).Validate() }
+func digestProblem(s string) error {
+	if hex, ok := strings.CutPrefix(s, "sha256:"); ok && sha256Hex.MatchString(hex) && strings.ToLower(hex) == hex {
+		return nil // as nearly all are
+	}
+	return digest.Digest(s).Validate()
+}
 
 // validReference says whether registries could know the reference.
 func validReference(ref string) error {
+	if usual(ref) {
+		return nil
+	}
 	_, err := reference.ParseNormalizedNamed(ref)
 	return err
+}
+
+// usual says whether a reference is of the simplest form, which needs no grammar:
+// words in lower case with single ".", "-" or "/" between them, and perhaps a tag
+// and a sha256.
+func usual(ref string) bool {
+	name, dig, ok := splitDigest(ref)
+	if ok && digestProblem(dig) != nil {
+		return false
+	}
+	name, tag, ok := strings.Cut(name, ":")
+	if len(name) > 60 || ok && (len(tag) > 100 || !consists(tag, "._-") || strings.IndexByte("._-", tag[0]) >= 0) {
+		return false
+	}
+	between := true
+	for i := range len(name) {
+		c := name[i]
+		apart := c == '.' || c == '-' || c == '/'
+		if !apart && !(c >= 'a' && c <= 'z' || c >= '0' && c <= '9') || apart && between {
+			return false
+		}
+		between = apart
+	}
+	return !between
 }
 
 // imageRules are the rules about images. The first ones say what makes the

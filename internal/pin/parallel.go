@@ -5,72 +5,47 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
+	"github.com/fairlead-ci/fairlead/internal/pin/command"
 )
 
 // each checks files on all processors, each with a checker of its own, whose
 // answers come back in the files' order. Nothing but the answers is kept.
 func (c *checker) each(ctx context.Context, files []source, check func(*checker, source)) ([]*checker, error) {
 	out := make([]*checker, len(files))
-	var g errgroup.Group
-	g.SetLimit(runtime.GOMAXPROCS(0))
-	for i, f := range files {
-		if ctx.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			one := *c.run
-			one.fsys = newMemo(c.fsys)
-			sub := one.checker()
-			check(sub, f)
-			sub.run, sub.lines, sub.known, sub.said = nil, nil, nil, nil
-			out[i] = sub
-			return nil
+	var next atomic.Int64
+	var g sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(files)) {
+		g.Go(func() {
+			shell := &command.Reader{}
+			for i := next.Add(1) - 1; int(i) < len(files) && ctx.Err() == nil; i = next.Add(1) - 1 {
+				one := *c.run
+				one.fsys, one.shell = newMemo(c.fsys), shell
+				sub := one.checker()
+				check(sub, files[i])
+				sub.run, sub.lines = nil, nil
+				out[i] = sub
+			}
 		})
 	}
-	_ = g.Wait() // no function returns an error
+	g.Wait()
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("checking pins: %w", err)
 	}
 	return out, nil
 }
 
-// join puts answers together. Several of them may be about one file that their
-// own files include; of these, each thing is kept once.
-func (c *checker) join(files []source, answers []*checker) {
-	shared := map[string]bool{}
-	subjects, findings := len(c.subjects), len(c.findings)
-	for i, sub := range answers {
-		for _, s := range sub.subjects {
-			if s.Path != files[i].path {
-				shared[s.Path] = true
-			}
-		}
-		for _, f := range sub.findings {
-			if f.Path != files[i].path {
-				shared[f.Path] = true
-			}
-		}
+// join puts answers together.
+func (c *checker) join(answers []*checker) {
+	subjects, findings := 0, 0
+	for _, sub := range answers {
 		subjects, findings = subjects+len(sub.subjects), findings+len(sub.findings)
 	}
-	c.subjects = slices.Grow(c.subjects, subjects-len(c.subjects))
-	c.findings = slices.Grow(c.findings, findings-len(c.findings))
+	c.subjects, c.findings = slices.Grow(c.subjects, subjects), slices.Grow(c.findings, findings)
 	for i, sub := range answers {
-		for _, s := range sub.subjects {
-			if shared[s.Path] {
-				c.list(s)
-			} else {
-				c.subjects = append(c.subjects, s)
-			}
-		}
-		for _, f := range sub.findings {
-			if shared[f.Path] {
-				c.find(f)
-			} else {
-				c.findings = append(c.findings, f)
-			}
-		}
+		c.subjects, c.findings = append(c.subjects, sub.subjects...), append(c.findings, sub.findings...)
 		c.adopt(sub)
 		answers[i] = nil
 	}

@@ -8,7 +8,6 @@
 package pin
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -130,7 +129,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	c.join(others, answers)
+	c.join(answers)
 	for _, f := range c.linked {
 		if !c.paths[f.path] {
 			c.paths[f.path] = true
@@ -225,6 +224,7 @@ func (r Report) Scope() string {
 
 // report puts the answer in its order.
 func (c *checker) report() Report {
+	c.order()
 	c.context()
 	excepted := c.policy()
 	r := Report{Excepted: excepted, Schema: 1, Tool: "pin-check", Verdict: finding.Pass, Subjects: c.subjects, Findings: c.findings}
@@ -232,10 +232,7 @@ func (c *checker) report() Report {
 		r.Subjects = []Subject{}
 	}
 	r.Findings = finding.List(r.Findings)
-	slices.SortStableFunc(r.Subjects, func(a, b Subject) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column), cmp.Compare(a.Name, b.Name))
-	})
-	finding.Sort(r.Findings)
+	finding.Sort(r.Findings) // the policy has added its own
 	worst := finding.Error
 	if c.cfg.FailOn == "warning" {
 		worst = finding.Warning

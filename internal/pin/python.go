@@ -1,6 +1,7 @@
 package pin
 
 import (
+	"bytes"
 	"context"
 	"path"
 	"slices"
@@ -22,7 +23,7 @@ type pySet struct {
 	// bad holds the items whose hash pip refuses, which is said elsewhere.
 	bad map[int]bool
 	// first is the first item that pins a package under a marker.
-	first map[string]int
+	first map[pinned]int
 	// bare is the first pinned requirement without a hash, and how many there are.
 	bare      int
 	bareCount int
@@ -52,14 +53,13 @@ func (c *checker) requirementsFiles(ctx context.Context, files []source) error {
 		}
 	}
 	seen := map[string]bool{}
-	var of []source
 	var kept []*checker
 	keep := func(i int) {
 		a, f := answers[i], files[i]
 		if a == nil || a.python != nil && seen[f.path] {
 			return
 		}
-		of, kept, answers[i] = append(of, f), append(kept, a), nil
+		kept, answers[i] = append(kept, a), nil
 		if a.python == nil {
 			return // it cannot be read
 		}
@@ -81,7 +81,7 @@ func (c *checker) requirementsFiles(ctx context.Context, files []source) error {
 			c.adopt(a)
 		}
 	}
-	c.join(of, kept)
+	c.join(kept)
 	return nil
 }
 
@@ -112,7 +112,7 @@ func (c *checker) requirementsFile(f source) {
 
 // newSet gathers what the rules ask about a set as a whole.
 func (c *checker) newSet(name string, set *reqfile.Set) *pySet {
-	s := &pySet{Set: set, c: c, path: name, constraints: map[string][]reqfile.Item{}, bad: map[int]bool{}, first: map[string]int{}, bare: -1}
+	s := &pySet{Set: set, c: c, path: name, constraints: map[string][]reqfile.Item{}, bad: map[int]bool{}, first: map[pinned]int{}, bare: -1}
 	for i, it := range set.Items {
 		s.anyHash = s.anyHash || len(it.Hashes) > 0
 		if it.Constraint && it.Requirement.Name != "" {
@@ -164,10 +164,12 @@ func (s *pySet) refusedHashes() {
 
 func before(a, b reqfile.Pos) bool { return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column }
 
-// same is equal for requirements that cannot be installed together unless they
+// pinned is equal for requirements that cannot be installed together unless they
 // agree: those of one package under one marker.
-func same(r requirement.Requirement) string {
-	return requirement.NormalizeName(r.Name) + ";" + markerText(r.Marker)
+type pinned struct{ name, marker string }
+
+func same(r requirement.Requirement) pinned {
+	return pinned{requirement.NormalizeName(r.Name), markerText(r.Marker)}
 }
 
 // markerText is a marker's normal spelling, "" for none.
@@ -183,9 +185,9 @@ func markerText(m *requirement.Marker) string {
 func (c *checker) at(p reqfile.Pos) place {
 	out := place{p.Path, p.Line, p.Column, p.EndLine, p.EndColumn}
 	if l := c.source(p.Path); l != nil {
-		text := l.Line(p.EndLine)
+		text := l.Bytes(p.EndLine)
 		if i := p.EndColumn - 1; i > 0 && i < len(text) && text[i-1] == '$' && text[i] == '{' {
-			if n := strings.IndexByte(text[i:], '}'); n > 0 {
+			if n := bytes.IndexByte(text[i:], '}'); n > 0 {
 				out.endCol += n + 1
 			}
 		}
@@ -274,7 +276,7 @@ func (c *checker) written(pos reqfile.Pos) string {
 		return ""
 	}
 	p := c.at(pos)
-	text := l.Line(p.line)
+	text := l.Bytes(p.line)
 	if p.col < 1 || p.col-1 > len(text) {
 		return ""
 	}
@@ -282,7 +284,7 @@ func (c *checker) written(pos reqfile.Pos) string {
 	if p.endLine == p.line {
 		end = max(p.col-1, min(end, p.endCol-1))
 	}
-	return text[p.col-1 : end]
+	return string(text[p.col-1 : end])
 }
 
 // source is a requirements file's text, nil where positions are not those of its
@@ -291,7 +293,7 @@ func (c *checker) source(name string) *finding.Lines {
 	l, ok := c.lines[name]
 	if !ok {
 		data, err := c.bytes(name)
-		if err == nil && !strings.HasPrefix(string(data), "\xff\xfe") && !strings.HasPrefix(string(data), "\xfe\xff") {
+		if err == nil && !wide(data) {
 			l = finding.NewLines(data)
 		}
 		c.lines[name] = l

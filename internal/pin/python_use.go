@@ -38,7 +38,7 @@ func (u pyUse) consumed() bool {
 
 var variable = regexp.MustCompile(`\$\{[A-Z0-9_]+\}`)
 
-func hasVariable(s string) bool { return variable.MatchString(s) }
+func hasVariable(s string) bool { return strings.Contains(s, "${") && variable.MatchString(s) }
 
 // variable says whether the line depends on a variable without a known value,
 // in a way that pip would otherwise not accept or that leaves the version open.
@@ -66,7 +66,10 @@ func (u pyUse) address() string {
 	return ""
 }
 
-func (u pyUse) vcs() bool { return u.consumed() && vcsScheme.MatchString(u.address()) }
+func (u pyUse) vcs() bool {
+	a := u.address()
+	return a != "" && u.consumed() && vcsScheme.MatchString(a)
+}
 
 func (u pyUse) url() bool {
 	a := strings.ToLower(u.address())
@@ -121,7 +124,15 @@ func (u pyUse) fragmentHash() (algo, hex string) {
 
 // hexDigits is how many digits a strong hash has.
 func hexDigits(algo string) int {
-	return map[string]int{"sha256": 64, "sha384": 96, "sha512": 128}[algo]
+	switch algo {
+	case "sha256":
+		return 64
+	case "sha384":
+		return 96
+	case "sha512":
+		return 128
+	}
+	return 0
 }
 
 // hashed says whether pip can verify the item's bytes: by its own --hash, by that
@@ -185,7 +196,9 @@ func (u pyUse) subject() Subject {
 		ref = u.Text
 	}
 	// What a URL has in front of its host may be a password.
-	ref = credentials.ReplaceAllString(ref, "//***@")
+	if strings.Contains(ref, "//") {
+		ref = credentials.ReplaceAllString(ref, "//***@")
+	}
 	s := Subject{Kind: Python, Name: u.Requirement.Name, Ref: ref, State: Pinned}
 	if s.Name == "" {
 		s.Name = ref

@@ -16,7 +16,11 @@ func (c *checker) read(name string) ([]byte, *finding.Lines, bool) {
 		c.say(fileUnreadable(), place{path: name}, unreadable(err))
 		return nil, nil, false
 	}
-	return data, finding.NewLines(data), true
+	lines := finding.NewLines(data)
+	if !wide(data) {
+		c.lines[name] = lines
+	}
+	return data, lines, true
 }
 
 func (c *checker) bytes(name string) ([]byte, error) {
@@ -54,8 +58,12 @@ var (
 // binary says whether data is no text: it has a NUL near its beginning and does
 // not say to be UTF-16 or UTF-32.
 func binary(data []byte) bool {
-	wide := bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff}) || bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff})
-	return !wide && bytes.IndexByte(data[:min(len(data), 8000)], 0) >= 0
+	return !wide(data) && !bytes.HasPrefix(data, []byte{0, 0, 0xfe, 0xff}) && bytes.IndexByte(data[:min(len(data), 8000)], 0) >= 0
+}
+
+// wide says whether data says to be UTF-16 or little-endian UTF-32.
+func wide(data []byte) bool {
+	return bytes.HasPrefix(data, []byte{0xff, 0xfe}) || bytes.HasPrefix(data, []byte{0xfe, 0xff})
 }
 
 // reason is an error without the path, which the finding has.

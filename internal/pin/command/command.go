@@ -61,22 +61,52 @@ const maxScript = 1 << 20
 
 var expression = regexp.MustCompile(`\$\{\{[^}]*\}\}`)
 
+// Reader reads scripts, one after the other.
+type Reader struct{ parser *syntax.Parser }
+
 // Read lists what the commands of a script fetch, in its order. ok is false
 // where a part of it could not be read.
-func Read(script string) (uses []Use, ok bool) {
-	if len(script) > maxScript {
+func (r *Reader) Read(script string) (uses []Use, ok bool) {
+	switch {
+	case len(script) > maxScript:
 		return nil, false
+	case !mentions(script):
+		return nil, true
 	}
-	// GitHub's expressions are no shell: variables of the same length stand for them.
-	script = expression.ReplaceAllStringFunc(script, func(s string) string { return "$" + strings.Repeat("_", len(s)-1) })
-	parser := syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.RecoverErrors(8))
-	file, err := parser.Parse(strings.NewReader(script), "")
+	if strings.Contains(script, "${{") {
+		// GitHub's expressions are no shell: variables of the same length stand for them.
+		script = expression.ReplaceAllStringFunc(script, func(s string) string { return "$" + strings.Repeat("_", len(s)-1) })
+	}
+	if r.parser == nil {
+		r.parser = syntax.NewParser(syntax.Variant(syntax.LangBash), syntax.RecoverErrors(8))
+	}
+	file, err := r.parser.Parse(strings.NewReader(script), "")
 	if file == nil {
 		return nil, false
 	}
-	r := &reader{script: script}
-	syntax.Walk(file, r.visit)
-	return r.uses, err == nil
+	one := &reader{script: script}
+	syntax.Walk(file, one.visit)
+	return one.uses, err == nil
+}
+
+// Read reads one script.
+func Read(script string) (uses []Use, ok bool) { return new(Reader).Read(script) }
+
+// unquote takes out what can stand inside a program's name without being of it.
+var unquote = strings.NewReplacer("\\\n", "", `\`, "", `"`, "", "'", "")
+
+// mentions says whether any program that is known here can be called: most
+// scripts need no parsing.
+func mentions(script string) bool {
+	if strings.ContainsAny(script, `\"'`) {
+		script = unquote.Replace(script)
+	}
+	for _, name := range programs() {
+		if strings.Contains(script, name) {
+			return true
+		}
+	}
+	return false
 }
 
 type reader struct {

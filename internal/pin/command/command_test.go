@@ -42,6 +42,7 @@ func TestRead(t *testing.T) {
 		{"cat > f <<EOF\npip install evil\nEOF\npip install a", "requirement(pip) a"},
 		{"echo 'pip install b'", ""},
 		{"X=$(pip install c)", "requirement(pip) c"},
+		{"p\"i\"p install d; 'p'ip install e; p\\ip install f; pi\\\np install g", "requirement(pip) d; requirement(pip) e; requirement(pip) f; requirement(pip) g"},
 	} {
 		uses, _ := Read(c.script)
 		if got := show(uses); got != c.want {

@@ -11,6 +11,11 @@ var (
 	pythonName = regexp.MustCompile(`^(python|pypy)[0-9.]*$`)
 )
 
+// programs are parts of the names of all programs that call and pipe know.
+func programs() []string {
+	return []string{"pip", "python", "pypy", "uv", "poetry", "pdm", "docker", "podman", "nerdctl", "curl", "wget"}
+}
+
 // call reads one command.
 func (r *reader) call(w []word) {
 	name := base(w[0].text)
