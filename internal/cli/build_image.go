@@ -49,7 +49,8 @@ type buildImageCmd struct {
 	Project    string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
 	Wheel      string   `help:"Prebuilt wheel of the project, installed instead of the sources." placeholder:"FILE"`
 	Include    []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
-	Entrypoint string   `help:"Command to start, instead of the Procfile's web." placeholder:"COMMAND"`
+	Entrypoint string   `help:"Command of the process web, which a container starts; the Procfile's, else found in the source, if not given." placeholder:"COMMAND"`
+	Process    []string `help:"Further process NAME=COMMAND, beside or instead of the Procfile's: a container starts it by its name. Repeatable." sep:"none" placeholder:"PROCESS"`
 	Port       int      `default:"8000" help:"Port that the application is told in PORT."`
 	User       string   `default:"65532:65532" help:"User that the application runs as: UID:GID." placeholder:"UID:GID"`
 	Labels     []string `help:"Label KEY=VALUE. Repeatable." sep:"none" placeholder:"KEY=VALUE"`
@@ -133,7 +134,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 	r := image.Request{
 		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
 		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
-		Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
+		Entrypoint: c.Entrypoint, Processes: c.Process, Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
 	}
 	if r.Revision == "" {
 		r.Revision = s.Getenv("GITHUB_SHA")
@@ -165,9 +166,6 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		}
 	}
 	var err error
-	if r.Entrypoint, err = words("entrypoint", c.Entrypoint); err != nil {
-		return r, err
-	}
 	if c.Test != "" && !c.NoTest {
 		t := &image.Test{Requirements: c.TestRequirements, Groups: c.TestGroup, Extras: c.TestExtra, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
 		if c.TestNetwork == "host" {

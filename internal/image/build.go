@@ -1,6 +1,7 @@
 package image
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -12,6 +13,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/image/start"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
@@ -83,9 +85,26 @@ func Plan(ctx context.Context, r Request, d Deps) (*Result, error) {
 		return nil, err
 	}
 	defer b.close()
-	if _, err := b.choose(ctx); err != nil {
+	choices, err := b.choose(ctx)
+	if err != nil {
 		return nil, err
 	}
+	if err := b.tree.scan(); err != nil {
+		return nil, err
+	}
+	for _, p := range b.Platforms {
+		facts := b.bases.facts[p]
+		app, err := b.application(facts, b.locals[p])
+		if err != nil {
+			return nil, fmt.Errorf("planning %s: %w", p, err)
+		}
+		processes, err := b.starts(app, siteOf(facts.Target.Python), lockedIn(choices[p]), nil)
+		if err != nil {
+			return nil, err
+		}
+		b.enterProcesses(processes)
+	}
+	b.result.Notes = append(b.result.Notes, b.tree.notes...)
 	b.finish(d.Now().Sub(start))
 	return b.result, nil
 }
@@ -172,19 +191,27 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 		}
 		layers = append(layers, l)
 	}
+	processes, err := b.starts(app, siteOf(facts.Target.Python), lockedIn(choices), commands(all))
+	if err != nil {
+		return nil, err
+	}
+	b.enterProcesses(processes)
+	metrics := slices.ContainsFunc(wheels, func(w built) bool { return w.Name == "prometheus-client" })
+	program, err := processes.Launcher("/"+venvDir+"/bin/python", metrics)
+	if err != nil {
+		return nil, err
+	}
+	app.entries = append(app.entries, layer.File(launcher, program, true))
 	top, err := b.shop.app(app)
 	if err != nil {
 		return nil, err
 	}
 	layers = append(layers, top)
 
-	command, err := entrypoint(b.Request, b.tree, commands(all))
-	if err != nil {
-		return nil, err
-	}
 	meta := b.metadata(b.bases.name, b.bases.digestOf(p))
-	metrics := b.countsMetrics(wheels)
-	set := func(c *v1.ConfigFile) { b.runtime(c, command, app.pythonPath, metrics, meta) }
+	set := func(c *v1.ConfigFile) {
+		b.runtime(c, processes, app.pythonPath, metrics && countsMetrics(b.tree, app, siteOf(facts.Target.Python)), meta)
+	}
 	img, err := compose(b.bases.images[p], layers, set, meta, b.Created)
 	if err != nil {
 		return nil, err
@@ -192,20 +219,34 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	return img, b.describe(p, img, layers)
 }
 
-// countsMetrics says whether the application is prepared to add up the numbers
-// of several processes: prometheus_client is there, and gunicorn's settings
-// name its folder. Setting the variable for any other would break it.
-func (b *builder) countsMetrics(wheels []built) bool {
-	if !slices.ContainsFunc(wheels, func(w built) bool { return w.Name == "prometheus-client" }) {
-		return false
+// enterProcesses tells the result how the image starts.
+func (b *builder) enterProcesses(p start.Plan) {
+	b.result.Processes = map[string]string{}
+	for _, q := range p.Processes {
+		b.result.Processes[q.Name] = q.Text
 	}
-	raw, err := b.tree.Read("gunicorn.conf.py")
-	return err == nil && strings.Contains(string(raw), "PROMETHEUS_MULTIPROC_DIR")
+	b.result.Notes = append(b.result.Notes, p.Notes...)
+}
+
+// countsMetrics says whether the application is prepared to add up the numbers
+// of several processes: gunicorn's settings or its own code name the folder or
+// the collector. Setting the variable for any other would break it.
+func countsMetrics(t *tree, app *application, site string) bool {
+	told := func(raw []byte) bool {
+		return bytes.Contains(raw, []byte("PROMETHEUS_MULTIPROC_DIR")) || bytes.Contains(raw, []byte("MultiProcessCollector"))
+	}
+	if raw, err := t.Read("gunicorn.conf.py"); err == nil && told(raw) {
+		return true
+	}
+	return slices.ContainsFunc(app.modules(site), func(m start.Module) bool {
+		raw, err := m.Read()
+		return err == nil && told(raw)
+	})
 }
 
 // commands are the names of what wheels put into the venv's bin.
 func commands(wheels []built) []string {
-	var out []string
+	out := []string{}
 	for _, w := range wheels {
 		for _, f := range w.Files {
 			if name, ok := strings.CutPrefix(f.Path, "bin/"); ok && !strings.Contains(name, "/") {

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -94,8 +95,8 @@ func checkImage(t *testing.T, platform string, img v1.Image) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(c.Config.Entrypoint, " "); got != "/app/.venv/bin/served --workers 2 shop:app" {
-		t.Errorf("entrypoint %q", got)
+	if got := fmt.Sprint(c.Config.Entrypoint, c.Config.Cmd, c.Config.Labels["dev.fairlead.process.web"]); got != "[/app/.venv/bin/fairlead-start] [web]served --workers 2 shop:app" {
+		t.Errorf("start: %s", got)
 	}
 	if c.Config.User != "65532:65532" || c.Config.WorkingDir != "/app" || c.Config.Env[1] != "PATH=/app/.venv/bin:/usr/local/bin:/usr/bin" {
 		t.Errorf("config %+v", c.Config)
@@ -128,6 +129,9 @@ func checkImage(t *testing.T, platform string, img v1.Image) {
 		t.Errorf("the command is %q", files["app/.venv/bin/served"])
 	}
 	for name := range files {
+		if name == "app/.venv/bin/fairlead-start" && !strings.Contains(files[name], `"/app/.venv/bin/served"`) {
+			t.Errorf("the launcher is\n%s", files[name])
+		}
 		if !strings.HasPrefix(name, "app/") || strings.HasSuffix(name, ".md") || strings.Contains(name, "__pycache__") {
 			t.Errorf("%s: %q should not be in the image", platform, name)
 		}
@@ -276,7 +280,7 @@ func TestBadInputs(t *testing.T) {
 		}, failure.Usage, []string{`"passwd"`, "../../etc/passwd"}},
 		{"absolute link", func(w *world, r *image.Request) { _ = os.Symlink("/etc/passwd", filepath.Join(w.context, "pw")) }, failure.Usage, []string{`"pw"`}},
 		{"no Procfile", func(w *world, _ *image.Request) { _ = os.Remove(filepath.Join(w.context, "Procfile")) }, failure.Usage, []string{"Procfile"}},
-		{"shell in the Procfile", func(w *world, _ *image.Request) { w.file("Procfile", "web: served --bind 0.0.0.0:$PORT x\n") }, failure.Usage, []string{"Procfile:1", `"$"`}},
+		{"shell in the Procfile", func(w *world, _ *image.Request) { w.file("Procfile", "web: served --bind 0.0.0.0:$(port) x\n") }, failure.Usage, []string{"Procfile:1", `"$("`}},
 		{"command from nowhere", func(w *world, _ *image.Request) { w.file("Procfile", "web: uwsgi x\n") }, failure.Usage, []string{`"uwsgi"`}},
 		{"closed registry", func(_ *world, r *image.Request) { r.Push, r.Image = true, "127.0.0.1:1/x" }, failure.Service, []string{"127.0.0.1:1"}},
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/image/start"
 )
 
 // inherited are base layer types with the same bytes under OCI's name: one
@@ -97,7 +98,7 @@ func baseHistory(c *v1.ConfigFile, i int) v1.History {
 }
 
 // runtime sets what a container of the image needs.
-func (r Request) runtime(c *v1.ConfigFile, command, pythonPath []string, metrics bool, labels map[string]string) {
+func (r Request) runtime(c *v1.ConfigFile, processes start.Plan, pythonPath []string, metrics bool, labels map[string]string) {
 	env := newEnvironment(c.Config.Env)
 	env.set("PATH", "/"+path.Join(venvDir, "bin")+":"+env.get("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"))
 	env.set("VIRTUAL_ENV", "/"+venvDir)
@@ -109,12 +110,13 @@ func (r Request) runtime(c *v1.ConfigFile, command, pythonPath []string, metrics
 	env.set("PORT", fmt.Sprint(r.Port))
 	if metrics {
 		// prometheus_client adds up the numbers of several processes only there.
-		// The application makes the folder: /tmp is the one place it can write.
+		// The launcher makes the folder: /tmp is the one place it can write.
 		env.set("PROMETHEUS_MULTIPROC_DIR", "/tmp/prometheus")
 	}
 	c.Config.Env = env.list()
-	c.Config.Entrypoint = command
-	c.Config.Cmd = nil
+	c.Config.Entrypoint = []string{"/" + launcher}
+	c.Config.Cmd = []string{processes.Processes[0].Name}
+	c.Config.StopSignal = "" // the base's is for what the base runs; servers end on SIGTERM
 	c.Config.User = r.User
 	c.Config.WorkingDir = "/" + appDir
 	c.Config.ExposedPorts = map[string]struct{}{fmt.Sprintf("%d/tcp", r.Port): {}}
@@ -127,6 +129,9 @@ func (r Request) runtime(c *v1.ConfigFile, command, pythonPath []string, metrics
 	// What the base says of itself is not true of the image.
 	maps.DeleteFunc(all, func(k, _ string) bool { return strings.HasPrefix(k, "org.opencontainers.image.") })
 	maps.Copy(all, labels)
+	for _, p := range processes.Processes {
+		all[labelProcess+p.Name] = p.Text
+	}
 	maps.Copy(all, r.Labels)
 	c.Config.Labels = all
 }

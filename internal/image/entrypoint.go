@@ -1,110 +1,105 @@
 package image
 
 import (
+	"cmp"
 	"errors"
+	"io"
 	"io/fs"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/google/shlex"
-
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/image/start"
 )
 
-var (
-	procfileLine = regexp.MustCompile(`^([A-Za-z0-9_-]+):\s*(.+)$`)
-	assignment   = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*=`)
-)
+// launcher is the program that starts the image's processes.
+const launcher = venvDir + "/bin/fairlead-start"
 
-// entrypoint is the image's command: the request's, else the Procfile's "web".
-// Its first word is looked up among the commands in the venv.
-func entrypoint(r Request, t *tree, commands []string) ([]string, error) {
-	words, origin := r.Entrypoint, "entrypoint"
-	if len(words) == 0 {
-		var err error
-		if words, err = procfile(t); err != nil {
-			return nil, err
-		}
-		origin = "Procfile"
+// labelProcess names the labels that say which processes there are.
+const labelProcess = "dev.fairlead.process."
+
+// starts settles how the image starts. commands are those in the virtual
+// environment, nil while wheels are only planned.
+func (b *builder) starts(app *application, site string, locked func(string) bool, commands []string) (start.Plan, error) {
+	in := start.Input{Entrypoint: b.Entrypoint, Extra: b.Processes, Locked: locked, Commands: commands, Bin: "/" + venvDir + "/bin", Modules: app.modules(site)}
+	raw, err := b.tree.Read("Procfile")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return start.Plan{}, failure.New(failure.Usage, "", "reading Procfile: %w", err)
 	}
-	words = slices.Clone(words)
-	name := words[0]
-	switch {
-	case strings.Contains(name, "/"):
-	case slices.Contains(commands, name), name == "python", name == "python3":
-		words[0] = "/" + path.Join(venvDir, "bin", name)
-	case origin == "Procfile":
-		return nil, failure.New(failure.Usage, "add the package that brings it to the lock, or name a command of the base image with --entrypoint",
-			"reading Procfile: no locked package brings a command %q", name)
-	}
-	return words, nil
+	in.Procfile = raw
+	return start.Find(in)
 }
 
-func procfile(t *tree) ([]string, error) {
-	raw, err := t.Read("Procfile")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, failure.New(failure.Usage, `write a Procfile with a line such as "web: gunicorn shop.wsgi:app", or give --entrypoint`, "finding the entry point: there is no Procfile")
+// modules are the application's Python modules, as the image imports them: from
+// site-packages, the folders of PYTHONPATH and /app.
+func (a *application) modules(site string) []start.Module {
+	var roots []string // in the order of sys.path
+	for _, p := range a.pythonPath {
+		roots = append(roots, strings.TrimPrefix(p, "/"))
 	}
-	if err != nil {
-		return nil, failure.New(failure.Usage, "", "reading Procfile: %w", err)
+	if !slices.Contains(roots, appDir) {
+		roots = append(roots, appDir)
 	}
-	line := 0
-	for text := range strings.Lines(string(raw)) {
-		line++
-		m := procfileLine.FindStringSubmatch(strings.TrimSpace(text))
-		if m == nil || m[1] != "web" {
+	roots = append(roots, site)
+	entries := slices.Clone(a.entries)
+	if a.wheel != nil {
+		entries = append(entries, entriesOf(a.wheel)...)
+	}
+	var out []start.Module
+	for _, e := range entries {
+		name, ok := strings.CutSuffix(e.Path, ".py")
+		if !ok || e.Open == nil || e.Size > maxSource {
 			continue
 		}
-		return procfileCommand(m[2], line)
-	}
-	return nil, failure.New(failure.Usage, `add a line such as "web: gunicorn shop.wsgi:app", or give --entrypoint`, "reading Procfile: it has no process type \"web\"")
-}
-
-// procfileCommand splits a command as a shell would and refuses what only a
-// shell can do: none runs in the image.
-func procfileCommand(command string, line int) ([]string, error) {
-	const hint = "no shell runs in the image: gunicorn reads PORT and GUNICORN_CMD_ARGS by itself; other settings go into gunicorn.conf.py; or give --entrypoint"
-	if c := shellSyntax(command); c != 0 {
-		return nil, failure.New(failure.Usage, hint, "Procfile:%d: %q needs a shell because of %q", line, command, string(c))
-	}
-	words, err := shlex.Split(command)
-	if err != nil {
-		return nil, failure.New(failure.Usage, "check its quotes", "Procfile:%d: %q: %w", line, command, err)
-	}
-	if len(words) == 0 {
-		return nil, failure.New(failure.Usage, "", "Procfile:%d: the command is empty", line)
-	}
-	if assignment.MatchString(words[0]) {
-		return nil, failure.New(failure.Usage, hint, "Procfile:%d: %q sets a variable, which needs a shell", line, words[0])
-	}
-	return words, nil
-}
-
-// shellSyntax returns the first character that only a shell understands, or 0.
-// Quotes protect: 'shop:make()' is a word, and in "…" only $ and ` are special.
-func shellSyntax(command string) rune {
-	var quote, before rune
-	escaped := false
-	for _, c := range command {
-		word := before == 0 || before == ' ' || before == '\t'
-		switch {
-		case escaped:
-			escaped = false
-		case c == '\\' && quote != '\'':
-			escaped = true
-		case quote == 0 && (c == '\'' || c == '"'):
-			quote = c
-		case c == quote:
-			quote = 0
-		case quote == '\'':
-		case c == '$' || c == '`':
-			return c
-		case quote == 0 && strings.ContainsRune("|&;<>(){}*?", c), quote == 0 && word && (c == '#' || c == '~'):
-			return c
+		root := ""
+		for _, r := range roots { // the longest: src/shop is shop, not src.shop
+			if strings.HasPrefix(name, r+"/") && len(r) > len(root) {
+				root = r
+			}
 		}
-		before = c
+		if root == "" {
+			continue
+		}
+		m := start.Module{Path: shownPath(e.Path, site), Root: "/" + root, Read: func() ([]byte, error) { return readEntry(e) }}
+		name, m.Package = strings.CutSuffix(name[len(root)+1:], "/__init__")
+		m.Name = strings.ReplaceAll(name, "/", ".")
+		out = append(out, m)
 	}
-	return 0
+	slices.SortStableFunc(out, func(x, y start.Module) int {
+		at := func(m start.Module) int { return slices.Index(roots, m.Root[1:]) }
+		return cmp.Or(strings.Compare(x.Name, y.Name), cmp.Compare(at(x), at(y)))
+	})
+	return slices.CompactFunc(out, func(x, y start.Module) bool { return x.Name == y.Name })
 }
+
+// maxSource bounds a source file that is looked into.
+const maxSource = 4 << 20
+
+// shownPath is a file of the image as its author knows it.
+func shownPath(name, site string) string {
+	if rest, ok := strings.CutPrefix(name, site+"/"); ok {
+		return rest
+	}
+	return strings.TrimPrefix(name, appDir+"/")
+}
+
+func readEntry(e layer.Entry) ([]byte, error) {
+	r, err := e.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = r.Close() }()
+	return io.ReadAll(io.LimitReader(r, maxSource))
+}
+
+// lockedIn says which packages a selection has.
+func lockedIn(choices []Choice) func(string) bool {
+	return func(name string) bool {
+		return slices.ContainsFunc(choices, func(c Choice) bool { return c.Name == name })
+	}
+}
+
+// siteOf is the folder of packages for a Python.
+func siteOf(python [2]int) string { return path.Join(venvDir, "lib", minorOf(python), "site-packages") }

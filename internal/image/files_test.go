@@ -93,52 +93,6 @@ func TestLinks(t *testing.T) {
 	}
 }
 
-func TestProcfile(t *testing.T) {
-	tests := []struct{ content, want string }{
-		{"web: gunicorn shop:app\n", "gunicorn|shop:app"},
-		{"release: ./migrate && x\nweb:   gunicorn --bind '0.0.0.0:80 80' \"a b\"\r\nweb: second\n", "gunicorn|--bind|0.0.0.0:80 80|a b"},
-		{"web: gunicorn 'shop:make()' \"a;b\" x\\;y a#b ~\n", "error: needs a shell because of \"~\""},
-		{"web: gunicorn 'shop:make()' \"a;b\" '$x' x\\;y a#b\n", "gunicorn|shop:make()|a;b|$x|x;y|a#b"},
-		{"web: gunicorn \"$x\"\n", "error: needs a shell"},
-		{"web: gunicorn shop:make()\n", "error: needs a shell"},
-		{"web: gunicorn a # comment\n", "error: needs a shell"},
-		{"web: gunicorn $OPTS\n", "error: needs a shell"},
-		{"web: a && b\n", "error: needs a shell"},
-		{"web: a | b\n", "error: needs a shell"},
-		{"web: a > log\n", "error: needs a shell"},
-		{"web: a; b\n", "error: needs a shell"},
-		{"web: `a`\n", "error: needs a shell"},
-		{"web: PORT=1 a\n", "error: sets a variable"},
-		{"web: 'unclosed\n", "error: Procfile:1"},
-		{"web:\n", "error: no process type"},
-		{"worker: a\n", "error: no process type"},
-		{"", "error: no process type"},
-	}
-	for _, tt := range tests {
-		words, err := procfile(folderOf(t, map[string]string{"Procfile": tt.content}))
-		got := strings.Join(words, "|")
-		if want, ok := strings.CutPrefix(tt.want, "error: "); ok {
-			if err == nil || !strings.Contains(err.Error(), want) {
-				t.Errorf("%q: %q, %v; want an error with %q", tt.content, got, err, want)
-			}
-		} else if err != nil || got != tt.want {
-			t.Errorf("%q: %q, %v; want %q", tt.content, got, err, tt.want)
-		}
-	}
-}
-
-func FuzzProcfile(f *testing.F) {
-	for _, s := range []string{"gunicorn a:b", "a 'b c'", "x$y", "A=1 b", "'", `\`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, command string) {
-		words, err := procfileCommand(command, 1)
-		if err == nil && (len(words) == 0 || shellSyntax(command) != 0) {
-			t.Errorf("%q was taken as %q", command, words)
-		}
-	})
-}
-
 func TestSlug(t *testing.T) {
 	for in, want := range map[string]string{"My Shop!": "my-shop", "..": "", "a__b": "a-b", "é": ""} {
 		if got := slug(in); got != want {

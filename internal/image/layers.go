@@ -103,14 +103,14 @@ func (w *workshop) venv(f base.Facts) (*layer.Layer, error) {
 	if l, ok := w.made[key]; ok {
 		return l, nil
 	}
-	minor := fmt.Sprintf("python%d.%d", f.Target.Python[0], f.Target.Python[1])
+	minor := minorOf(f.Target.Python)
 	cfg := fmt.Sprintf("home = %s\ninclude-system-site-packages = false\nversion = %s\n", path.Dir(f.Interpreter), f.Target.FullVersion)
 	l, err := layer.FromEntries([]layer.Entry{
 		layer.File(venvDir+"/pyvenv.cfg", []byte(cfg), false),
 		layer.Symlink(venvDir+"/bin/python", f.Interpreter),
 		layer.Symlink(venvDir+"/bin/python3", "python"),
 		layer.Symlink(venvDir+"/bin/"+minor, "python"),
-		layer.Dir(venvDir + "/lib/" + minor + "/site-packages"),
+		layer.Dir(siteOf(f.Target.Python)),
 		layer.Symlink(venvDir+"/lib64", "lib"),
 	}, w.dir)
 	if err != nil {
@@ -120,6 +120,9 @@ func (w *workshop) venv(f base.Facts) (*layer.Layer, error) {
 	w.made[key] = l
 	return l, nil
 }
+
+// minorOf is a Python as files are named after it: "python3.13".
+func minorOf(python [2]int) string { return fmt.Sprintf("python%d.%d", python[0], python[1]) }
 
 // disagree refuses wheels that install different files at one path: which one
 // would win depends on the installer.

@@ -70,8 +70,12 @@ type Request struct {
 	// relative to Context. Default: Procfile, gunicorn.conf.py, manage.py.
 	Include []string
 
-	// Entrypoint is the command; default: the Procfile's "web".
-	Entrypoint []string
+	// Entrypoint is the command of the process web; default: the Procfile's, else
+	// what the source shows.
+	Entrypoint string
+	// Processes are further ones, NAME=COMMAND, beside or instead of the
+	// Procfile's.
+	Processes []string
 	// Port is told to the application in PORT and exposed; default 8000.
 	Port int
 	// User is "uid:gid"; default 65532:65532.

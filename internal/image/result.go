@@ -21,6 +21,8 @@ type Result struct {
 	Platforms []Platform `json:"platforms"`
 	Tags      []string   `json:"tags"`
 	Layers    []Layer    `json:"layers"`
+	// Processes are what a container can start, by name, as commands.
+	Processes map[string]string `json:"processes,omitempty"`
 	// Published says whether Image holds Digest now.
 	Published bool  `json:"published"`
 	Base      Base  `json:"base"`
