@@ -241,7 +241,8 @@ func keep(from, to string) {
 	}
 }
 
-// install reads the fetched wheels for a Python; a wheel that several platforms
+// install reads the directories of the fetched wheels for a Python (their contents
+// are read once, by the layers); a wheel that several platforms
 // share is read once.
 func (s *store) install(choices []Choice, python [2]int) ([]built, error) {
 	out := make([]built, len(choices))
@@ -281,7 +282,7 @@ func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed,
 	if err != nil {
 		return nil, fmt.Errorf("opening wheel: %w", err)
 	}
-	in, err = wheel.Install(f, got.size, name, wheel.Scheme{Prefix: "/" + venvDir, Python: python})
+	in, err = wheel.Promise(f, got.size, name, wheel.Scheme{Prefix: "/" + venvDir, Python: python})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = append(s.open, f)

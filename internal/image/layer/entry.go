@@ -12,6 +12,9 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 // Entry is one file, folder or symbolic link of a layer.
@@ -25,8 +28,13 @@ type Entry struct {
 	Link string
 	// Size is a regular file's length in bytes, which Open must deliver.
 	Size int64
-	// Open gives the contents; it is not needed for an empty file.
+	// Open gives the contents; it is not needed for an empty file, nor with Raw.
 	Open func() (io.ReadCloser, error)
+	// Raw is where the contents stand in a wheel, compressed or not; the layer
+	// takes them over as they are.
+	Raw *wheel.Raw
+	// SHA256, unless it is nil, is what the contents must have.
+	SHA256 *[32]byte
 }
 
 // File is an entry with contents in memory; executable ones get mode 0755.
@@ -52,10 +60,15 @@ func Symlink(name, target string) Entry {
 // not be in a layer: two entries of one path, paths that are absolute or climb,
 // entries below something that is not a folder.
 func normalize(entries []Entry) ([]Entry, error) {
-	byPath := make(map[string]Entry, len(entries))
+	byPath := make(map[string]Entry, len(entries)+1)
+	byPath[landmark] = File(landmark, []byte{landmarkContent}, false)
+	byPath[tocName] = Entry{} // taken: it comes last
 	for _, e := range entries {
 		if !fs.ValidPath(e.Path) || e.Path == "." || strings.ContainsRune(e.Path, 0) {
 			return nil, fmt.Errorf("building a layer: path %q is not a plain relative path", e.Path)
+		}
+		if !utf8.ValidString(e.Path) || !utf8.ValidString(e.Link) {
+			return nil, fmt.Errorf("building a layer: the name of %q is not UTF-8", e.Path)
 		}
 		if _, twice := byPath[e.Path]; twice {
 			return nil, fmt.Errorf("building a layer: path %q is there twice", e.Path)
@@ -75,6 +88,7 @@ func normalize(entries []Entry) ([]Entry, error) {
 			}
 		}
 	}
+	delete(byPath, tocName)
 	// Folders sort as "name/", so that parents precede children and a folder's
 	// content stays together.
 	key := func(e Entry) string {

@@ -30,10 +30,7 @@ func header(e Entry) ([]byte, error) {
 	case e.Mode&fs.ModeSymlink != 0:
 		flag = '2'
 	}
-	perm := int64(e.Mode.Perm())
-	if e.Mode&fs.ModeSticky != 0 {
-		perm |= 0o1000
-	}
+	perm := permissions(e)
 	size := e.Size
 	if flag != '0' {
 		size = 0
@@ -60,6 +57,15 @@ func header(e Entry) ([]byte, error) {
 		out = append(out, make([]byte, padding(int64(len(body))))...)
 	}
 	return append(out, block(short, prefix, flag, perm, size, link)...), nil
+}
+
+// permissions are an entry's mode bits as tar has them.
+func permissions(e Entry) int64 {
+	perm := int64(e.Mode.Perm())
+	if e.Mode&fs.ModeSticky != 0 {
+		perm |= 0o1000
+	}
+	return perm
 }
 
 func block(name, prefix string, flag byte, perm, size int64, link string) []byte {

@@ -16,6 +16,8 @@ import (
 type kept struct {
 	Digest v1.Hash `json:"digest"`
 	DiffID v1.Hash `json:"diff_id"`
+	TOC    v1.Hash `json:"toc"`
+	Plain  int64   `json:"uncompressed_size"`
 }
 
 var errChanged = errors.New("the kept layer is not what it was")
@@ -25,7 +27,7 @@ func (l *Layer) Keep(file string) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return fmt.Errorf("keeping a layer: %w", err)
 	}
-	note, err := json.Marshal(kept{l.digest, l.diffID})
+	note, err := json.Marshal(kept{l.digest, l.diffID, l.toc, l.plain})
 	if err != nil {
 		return fmt.Errorf("keeping a layer: %w", err)
 	}
@@ -90,18 +92,18 @@ func Kept(file, dir string) (*Layer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("taking a kept layer: %w", err)
 	}
-	l := &Layer{file: own.Name(), digest: sum(packed), size: n}
+	l := &Layer{blob: fileBlob(own.Name(), n), digest: sum(packed)}
 	plain, err := l.Uncompressed()
 	if err != nil {
 		return nil, fmt.Errorf("taking a kept layer: %w", err)
 	}
 	defer func() { _ = plain.Close() }()
 	unpacked := sha256.New()
-	if _, err := io.Copy(unpacked, plain); err != nil {
+	if l.plain, err = io.Copy(unpacked, plain); err != nil {
 		return nil, fmt.Errorf("taking a kept layer: %w", err)
 	}
-	l.diffID = sum(unpacked)
-	if l.digest != note.Digest || l.diffID != note.DiffID {
+	l.diffID, l.toc = sum(unpacked), note.TOC
+	if l.digest != note.Digest || l.diffID != note.DiffID || l.plain != note.Plain {
 		return nil, errChanged
 	}
 	return l, nil

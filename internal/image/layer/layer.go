@@ -1,13 +1,11 @@
 package layer
 
 import (
-	"bufio"
-	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"hash"
 	"io"
-	"os"
+	"strconv"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -16,14 +14,18 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
-// level is the compressor's effort. It and the pinned version of the compressor
-// decide the digest: changing either is a new layout (see LayoutVersion).
-const level = 6
+// LayoutVersion names the way files become layer bytes. Where two releases of
+// Fairlead have the same, they make the same layers.
+const LayoutVersion = "2"
 
-// LayoutVersion names the way files become layer bytes.
-const LayoutVersion = "1"
+// The annotations of a layer's descriptor that lazy pulling needs (eStargz).
+const (
+	tocDigestAnnotation = "containerd.io/snapshot/stargz/toc.digest"
+	plainSizeAnnotation = "io.containers.estargz.uncompressed-size"
+)
 
-// Layer is a finished layer in a file. It implements v1.Layer.
+// Layer is a finished layer: which bytes it is made of, most of them still in
+// the wheels, which must stay open. It implements v1.Layer.
 type Layer struct {
 	// Wheels are the file names of the wheels inside.
 	Wheels []string
@@ -32,29 +34,32 @@ type Layer struct {
 	From    string
 	Comment string
 
-	file   string
+	blob   blob
 	digest v1.Hash
 	diffID v1.Hash
-	size   int64
+	toc    v1.Hash // of the table of contents
+	plain  int64   // bytes of the tar inside
 }
 
 var _ v1.Layer = (*Layer)(nil)
 
 // FromWheels makes the layer that installs wheels under prefix ("app/.venv").
-// Contents of wheels enter layers here and nowhere else.
+// Contents of wheels enter layers here and nowhere else; every one is held
+// against its checksum, size and digest on the way.
 func FromWheels(wheels []*wheel.Installed, prefix, dir string) (*Layer, error) {
 	var entries []Entry
 	var names []string
 	seen := map[string]bool{}
 	for _, w := range wheels {
 		names = append(names, w.Filename)
-		for _, f := range w.Files {
+		for i := range w.Files {
+			f := &w.Files[i]
 			p := prefix + "/" + f.Path
 			if seen[p] {
 				continue // equal in bytes: collisions were refused before
 			}
 			seen[p] = true
-			entries = append(entries, Entry{Path: p, Mode: f.Mode.Perm(), Size: f.Size, Open: f.Open})
+			entries = append(entries, Entry{Path: p, Mode: f.Mode.Perm(), Size: f.Size, Open: f.Open, Raw: f.Raw, SHA256: &f.SHA256})
 		}
 	}
 	l, err := FromEntries(entries, dir)
@@ -65,101 +70,22 @@ func FromWheels(wheels []*wheel.Installed, prefix, dir string) (*Layer, error) {
 	return l, nil
 }
 
-// FromEntries writes a layer into a new file in dir, which must outlive it.
+// FromEntries makes a layer. Files of its own, which must outlive it, go to dir.
 func FromEntries(entries []Entry, dir string) (*Layer, error) {
 	sorted, err := normalize(entries)
 	if err != nil {
 		return nil, err
 	}
-	f, err := os.CreateTemp(dir, "layer-*.tar.gz")
-	if err != nil {
-		return nil, fmt.Errorf("making a file for a layer: %w", err)
-	}
-	l, err := write(f, sorted)
-	if closing := f.Close(); err == nil && closing != nil {
-		err = fmt.Errorf("writing a layer: %w", closing)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
+	a := newAssembly(dir)
+	if err := a.fill(sorted); err != nil {
+		a.out.discard()
 		return nil, err
 	}
-	l.file = f.Name()
-	return l, nil
-}
-
-func write(f io.Writer, entries []Entry) (*Layer, error) {
-	out := &sized{w: bufio.NewWriterSize(f, 1<<18), sum: sha256.New()}
-	zip, err := gzip.NewWriterLevel(out, level)
-	if err != nil {
-		return nil, fmt.Errorf("preparing a layer's compressor: %w", err)
+	if err := a.finish(); err != nil {
+		a.out.discard()
+		return nil, err
 	}
-	plain := sha256.New()
-	tar := io.MultiWriter(zip, plain)
-	buffer := make([]byte, 1<<16)
-	for _, e := range entries {
-		if err := add(tar, e, buffer); err != nil {
-			return nil, err
-		}
-	}
-	if _, err := tar.Write(make([]byte, 2*blockSize)); err != nil {
-		return nil, fmt.Errorf("writing a layer: %w", err)
-	}
-	if err := zip.Close(); err != nil {
-		return nil, fmt.Errorf("writing a layer: %w", err)
-	}
-	if err := out.w.Flush(); err != nil {
-		return nil, fmt.Errorf("writing a layer: %w", err)
-	}
-	return &Layer{digest: sum(out.sum), diffID: sum(plain), size: out.n}, nil
-}
-
-func add(tar io.Writer, e Entry, buffer []byte) error {
-	h, err := header(e)
-	if err != nil {
-		return err
-	}
-	if _, err := tar.Write(h); err != nil {
-		return fmt.Errorf("writing a layer: %w", err)
-	}
-	if !e.Mode.IsRegular() && e.Mode.Type() != 0 || e.Size == 0 {
-		return nil
-	}
-	r, err := e.Open()
-	if err != nil {
-		return fmt.Errorf("opening %q for a layer: %w", e.Path, err)
-	}
-	// One byte more than announced shows a file that grew meanwhile.
-	n, err := io.CopyBuffer(onlyWriter{tar}, io.LimitReader(r, e.Size+1), buffer)
-	if closing := r.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return fmt.Errorf("copying %q into a layer: %w", e.Path, err)
-	}
-	if n != e.Size {
-		return fmt.Errorf("copying %q into a layer: its length changed from %d bytes while it was read", e.Path, e.Size)
-	}
-	if _, err := tar.Write(make([]byte, padding(e.Size))); err != nil {
-		return fmt.Errorf("writing a layer: %w", err)
-	}
-	return nil
-}
-
-// onlyWriter hides ReadFrom, so that CopyBuffer uses its buffer.
-type onlyWriter struct{ io.Writer }
-
-type sized struct {
-	w   *bufio.Writer
-	sum hash.Hash
-	n   int64
-}
-
-// Write implements io.Writer.
-func (s *sized) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	s.sum.Write(p[:n])
-	s.n += int64(n)
-	return n, err
+	return &Layer{blob: a.out, digest: sum(a.packed), diffID: sum(a.plain), toc: a.tocDigest, plain: a.plainSize}, nil
 }
 
 func sum(h hash.Hash) v1.Hash {
@@ -173,19 +99,22 @@ func (l *Layer) Digest() (v1.Hash, error) { return l.digest, nil }
 func (l *Layer) DiffID() (v1.Hash, error) { return l.diffID, nil }
 
 // Size returns the compressed length in bytes.
-func (l *Layer) Size() (int64, error) { return l.size, nil }
+func (l *Layer) Size() (int64, error) { return l.blob.size, nil }
 
 // MediaType returns OCI's tar+gzip.
 func (l *Layer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
-// Compressed opens the layer as it is sent.
-func (l *Layer) Compressed() (io.ReadCloser, error) {
-	f, err := os.Open(l.file)
-	if err != nil {
-		return nil, fmt.Errorf("opening a layer: %w", err)
-	}
-	return f, nil
+// Descriptor describes the layer as a manifest does, with the annotations that
+// runtimes need to pull it lazily.
+func (l *Layer) Descriptor() (*v1.Descriptor, error) {
+	return &v1.Descriptor{MediaType: types.OCILayer, Digest: l.digest, Size: l.blob.size, Annotations: map[string]string{
+		tocDigestAnnotation: l.toc.String(),
+		plainSizeAnnotation: strconv.FormatInt(l.plain, 10),
+	}}, nil
 }
+
+// Compressed opens the layer as it is sent.
+func (l *Layer) Compressed() (io.ReadCloser, error) { return l.blob.open() }
 
 // Uncompressed opens the tar inside.
 func (l *Layer) Uncompressed() (io.ReadCloser, error) {

@@ -27,6 +27,7 @@ type entry struct {
 // archive is a wheel's zip after every check that can be made without inflating.
 type archive struct {
 	name    string
+	r       io.ReaderAt
 	entries []entry
 	byName  map[string]entry
 }
@@ -68,7 +69,7 @@ func openArchive(r io.ReaderAt, size int64, name string) (*archive, error) {
 	if err := checkBodies(r, z.File, t.directory); err != nil {
 		return nil, bad("%w", err)
 	}
-	a := &archive{name: name, byName: map[string]entry{}}
+	a := &archive{name: name, r: r, byName: map[string]entry{}}
 	for _, f := range z.File {
 		e := entry{f}
 		if other, dup := a.byName[f.Name]; dup {
@@ -148,6 +149,16 @@ func checkName(f *zip.File) error {
 		return fmt.Errorf("entry %q: a folder with content", n)
 	}
 	return nil
+}
+
+// raw is where an entry's bytes are.
+func (a *archive) raw(e entry) (*Raw, error) {
+	at, err := e.DataOffset()
+	if err != nil {
+		return nil, fmt.Errorf("reading wheel %q: entry %q: %w", a.name, e.Name, err)
+	}
+	return &Raw{Archive: a.r, Offset: at, Size: int64(e.CompressedSize64), CRC32: e.CRC32,
+		Stored: e.Method == zip.Store, Name: fmt.Sprintf("wheel %q: %q", a.name, e.Name)}, nil
 }
 
 // small reads a metadata file whole.

@@ -34,6 +34,20 @@ type File struct {
 	Size   int64
 	SHA256 [32]byte
 	Open   func() (io.ReadCloser, error)
+	// Raw is where the file's bytes stand in the archive, nil for those that
+	// installing changes or makes.
+	Raw *Raw
+}
+
+// Raw is a file as it stands in the archive: a whole deflate stream, or the
+// bytes themselves. The sizes and the checksum are the directory's promises.
+type Raw struct {
+	Archive io.ReaderAt
+	Offset  int64
+	Size    int64 // as stored, in bytes
+	CRC32   uint32
+	Stored  bool   // not compressed
+	Name    string // for messages: the wheel, and the path in it
 }
 
 // Installed is what a wheel installs.
@@ -59,6 +73,7 @@ type installer struct {
 	data    string // "x-1.0.data/"
 	out     *Installed
 	scripts map[string]bool // names that entry points make
+	lazy    bool            // leave what RECORD promises to be verified later
 	at      map[string]string
 }
 
@@ -67,6 +82,18 @@ type installer struct {
 // any differs is refused, as is every archive on uv's list of malformed ones.
 // The caller has verified the file's own hash before.
 func Install(r io.ReaderAt, size int64, filename string, s Scheme) (*Installed, error) {
+	return install(r, size, filename, s, false)
+}
+
+// Promise is Install for a caller that reads every file once, later, and
+// verifies it then: files that RECORD has a digest of are not read, and their
+// SHA256 is RECORD's promise. Whoever takes their bytes from Raw must hold it,
+// and the sizes and checksums; package image/layer does.
+func Promise(r io.ReaderAt, size int64, filename string, s Scheme) (*Installed, error) {
+	return install(r, size, filename, s, true)
+}
+
+func install(r io.ReaderAt, size int64, filename string, s Scheme, lazy bool) (*Installed, error) {
 	n, err := ParseName(filename)
 	if err != nil {
 		return nil, err
@@ -81,7 +108,7 @@ func Install(r io.ReaderAt, size int64, filename string, s Scheme) (*Installed, 
 	if err != nil {
 		return nil, err
 	}
-	in := &installer{a: a, name: n, s: s, scripts: map[string]bool{}, at: map[string]string{}}
+	in := &installer{a: a, name: n, s: s, scripts: map[string]bool{}, at: map[string]string{}, lazy: lazy}
 	if in.info, err = a.distInfo(n); err != nil {
 		return nil, err
 	}
@@ -200,6 +227,9 @@ func (in *installer) file(e entry, rec map[string][32]byte) error {
 		mode = 0o755
 	}
 	f := File{Path: dest, Mode: mode, Size: int64(e.UncompressedSize64), Open: e.Open}
+	if f.Raw, err = in.a.raw(e); err != nil {
+		return err
+	}
 	if script && e.UncompressedSize64 <= maxMeta {
 		data, err := in.a.content(e)
 		if err != nil {
@@ -212,6 +242,10 @@ func (in *installer) file(e entry, rec map[string][32]byte) error {
 			return in.add(bytesFile(dest, mode, append([]byte("#!"+in.s.Interpreter+"\n"), data[len(m):]...)), e.Name)
 		}
 		return in.add(bytesFile(dest, mode, data), e.Name)
+	}
+	if want, promised := rec[e.Name]; promised && in.lazy {
+		f.SHA256 = want
+		return in.add(f, e.Name)
 	}
 	if f.SHA256, err = in.a.sum(e); err != nil {
 		return err

@@ -1,0 +1,68 @@
+// Command measure turns wheels into layers one way or another and says what it
+// cost, as JSON: for the benchmarks of build-image (bench/build-image/run).
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// cost is what one way took.
+type cost struct {
+	Way     string  `json:"way"`
+	Wheels  int     `json:"wheels"`
+	WheelMB float64 `json:"wheel_mb"`
+	PlainMB float64 `json:"plain_mb"` // tar inside the layers
+	OutMB   float64 `json:"out_mb"`
+	CPU     float64 `json:"cpu_s"` // user and system
+	Wall    float64 `json:"wall_s"`
+	PeakMB  float64 `json:"peak_mb"` // resident
+}
+
+func main() {
+	if len(os.Args) != 3 {
+		fmt.Fprintln(os.Stderr, "usage: measure splice|tarball FOLDER-OF-WHEELS")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1], os.Args[2]); err != nil {
+		fmt.Fprintln(os.Stderr, "measure:", err)
+		os.Exit(1)
+	}
+}
+
+func run(way, folder string) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*.whl"))
+	if err != nil || len(files) == 0 {
+		return fmt.Errorf("no wheels in %q: %w", folder, err)
+	}
+	c := cost{Way: way, Wheels: len(files)}
+	for _, f := range files {
+		info, err := os.Stat(f)
+		if err != nil {
+			return err
+		}
+		c.WheelMB += float64(info.Size()) / 1e6
+	}
+	convert, ok := map[string]func(string, *cost) error{"splice": splice, "tarball": tarballs}[way]
+	if !ok {
+		return fmt.Errorf("way %q is not known", way)
+	}
+	start := time.Now()
+	for _, f := range files {
+		if err := convert(f, &c); err != nil {
+			return fmt.Errorf("%s: %w", f, err)
+		}
+	}
+	c.Wall = time.Since(start).Seconds()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return err
+	}
+	c.CPU = time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
+	c.PeakMB = float64(u.Maxrss) / 1e3
+	return json.NewEncoder(os.Stdout).Encode(c)
+}
