@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-canary
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
@@ -57,6 +57,10 @@ bench-bootstrap: build ## how long an action takes to start its tool
 bench-pin-check: ## pin-check and its peers over a seeded corpus
 	@scripts/need bench
 	bench/pin-check/run
+
+bench-canary: ## the judge and its peers, simulated: false alarms and time to detect
+	@scripts/need unit
+	go run ./bench/canary
 
 clean:
 	rm -rf bin .cache

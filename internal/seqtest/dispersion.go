@@ -66,3 +66,107 @@ func chiSquare99(df float64) float64 {
 	h := 2 / (9 * df)
 	return df * math.Pow(math.Max(0, 1-h+z*math.Sqrt(h)), 3)
 }
+
+// Spread follows the dispersion of a run's baseline, from ticks before the run
+// and those of the run itself. It is a value: adding never changes the one that
+// was there before.
+type Spread struct {
+	// History is the baseline's ticks before the run.
+	History []Cohort
+	seen    []Cohort
+	last    [2]Counts
+	ticks   int
+}
+
+// leastTicks is how many ticks say anything about clusters.
+const leastTicks = 8
+
+// Add adds one tick, and judges the one before it: a burst that both sides saw
+// at the same time, give or take a tick, is a common change of the rates, which
+// the tests allow, and no sign of clusters.
+func (s Spread) Add(c Counts) Spread {
+	if s.ticks > 0 && !s.common(c) {
+		s.seen = append(s.seen[:len(s.seen):len(s.seen)], s.last[1].Baseline)
+	}
+	s.last = [2]Counts{s.last[1], c}
+	s.ticks++
+	return s
+}
+
+// common says whether the last tick was a burst of both sides.
+func (s Spread) common(next Counts) bool {
+	burst := s.last[1].Baseline
+	around := s.last[0].Canary.Plus(s.last[1].Canary).Plus(next.Canary)
+	usual := Cohort{N: 2, Bad: 1}
+	for _, c := range s.seen {
+		usual = usual.Plus(c)
+	}
+	for _, c := range s.History {
+		usual = usual.Plus(c)
+	}
+	if usual.N < 100 {
+		return false
+	}
+	want := float64(burst.N) * usual.Rate()
+	const surprising = 4 // standard deviations
+	return float64(burst.Bad) > want+surprising*math.Sqrt(want+1) && around.Rate() > burst.Rate()/4
+}
+
+// Measure is the dispersion as far as it is known.
+func (s Spread) Measure() Dispersion {
+	all := s.seen
+	if len(s.History) > 0 {
+		all = append(s.History[:len(s.History):len(s.History)], s.seen...)
+	}
+	if len(all) < leastTicks {
+		return Dispersion{Raw: 1, Bound: 1}
+	}
+	return Disperse(all)
+}
+
+// DispersePods estimates the dispersion from instances that share the traffic:
+// history holds, tick by tick, each of the pods' counts. Compared within a tick,
+// common changes of the rates cancel, and a tick gives one term for every pod but
+// one, so that the bound is sharper than [Disperse]'s.
+func DispersePods(history []Cohort, pods int) Dispersion {
+	var all Cohort
+	for _, c := range history {
+		all = all.Plus(c)
+	}
+	d := Dispersion{Rate: (float64(all.Bad) + 0.5) / (float64(all.N) + 1), Raw: 1, Bound: 1}
+	if pods < 2 || len(history) < 2*pods {
+		return d
+	}
+	chi2, variance, df := 0.0, 0.0, 0.0
+	for i := 0; i+pods <= len(history); i += pods {
+		var sum Cohort
+		for _, c := range history[i : i+pods] {
+			if !c.valid() {
+				return d
+			}
+			sum = sum.Plus(c)
+		}
+		if sum.Bad == 0 || sum.Bad == sum.N {
+			continue // nothing can vary
+		}
+		p := sum.Rate()
+		for _, c := range history[i : i+pods] {
+			if c.N == 0 {
+				continue
+			}
+			n := float64(c.N)
+			diff := float64(c.Bad) - p*n
+			chi2 += diff * diff / (p * (1 - p) * n)
+			variance += 2 + math.Max(0, 1-6*p*(1-p))/(p*(1-p)*n)
+		}
+		df += float64(pods - 1)
+	}
+	if df < 1 {
+		return d
+	}
+	d.Raw = chi2 / df
+	d.Bound = math.Max(1, d.Raw*(1+2*math.Sqrt(2/df)))
+	scale := math.Max(1, variance/(2*df))
+	d.Clustered = chi2 > scale*chiSquare99(df/scale)
+	return d
+}
