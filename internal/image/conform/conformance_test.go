@@ -42,7 +42,7 @@ func request(t *testing.T, p project, g target, bases map[target]string, pages *
 	}
 	dir := p.locked(t)
 	return image.Request{Context: dir, Lock: lockFile[p.Format], Base: "oci:" + bases[g], Platforms: []string{"linux/" + g.arch},
-		Project: image.ProjectSource, Entrypoint: []string{"/app/.venv/bin/python"}, Index: index.Config{IndexURL: url, HTTP: &http.Client{Transport: pages}}}
+		Project: image.ProjectSource, Entrypoint: "/app/.venv/bin/python", Index: index.Config{IndexURL: url, HTTP: &http.Client{Transport: pages}}}
 }
 
 // memo remembers the index's pages: every target reads the same.
