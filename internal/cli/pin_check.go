@@ -82,16 +82,7 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		}
 	}
 	if c.Fix && len(changes.files) > 0 {
-		if err := changes.write(root); err != nil {
-			return nil, err
-		}
-		// What is left is what counts; nothing more is written, nothing asked twice.
-		cfg.Fix = false
-		if rec, ok := cfg.Source.(*pin.Recorder); ok {
-			known := rec.Resolution()
-			cfg.Source = pin.Sources{&known, cfg.Source}
-		}
-		if rep, err = pin.Check(ctx, fsys, cfg); err != nil {
+		if rep, err = changes.writeAll(ctx, root, fsys, cfg); err != nil {
 			return nil, err
 		}
 	}

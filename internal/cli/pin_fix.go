@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"io/fs"
@@ -148,6 +149,35 @@ func (c *changes) write(root string) error {
 		}
 	}
 	return nil
+}
+
+// maxRounds bounds how often fixes make further fixes possible.
+const maxRounds = 4
+
+// writeAll writes the changes, and those that they make possible, and says what
+// is left. Nothing is asked twice.
+func (c *changes) writeAll(ctx context.Context, root string, fsys fs.FS, cfg pin.Config) (pin.Report, error) {
+	if rec, ok := cfg.Source.(*pin.Recorder); ok {
+		known := rec.Resolution()
+		cfg.Source = pin.Sources{&known, cfg.Source}
+	}
+	more := c
+	for round := 1; ; round++ {
+		if err := more.write(root); err != nil {
+			return pin.Report{}, err
+		}
+		rep, err := pin.Check(ctx, fsys, cfg)
+		if err != nil {
+			return rep, err
+		}
+		if more, err = changesOf(fsys, rep.Findings); err != nil || len(more.files) == 0 || round == maxRounds {
+			return rep, err
+		}
+		c.count += more.count
+		for name, edits := range more.files {
+			c.files[name] = append(c.files[name], edits...)
+		}
+	}
 }
 
 func replace(file string, before, after []byte) error {

@@ -12,8 +12,8 @@ import (
 
 // fix gives findings the edits that pin what they are about, from the answers of
 // the source. A finding that cannot be fixed says why.
-func (c *checker) fix(ctx context.Context, findings []finding.Finding) {
-	wants := c.wants(findings)
+func (c *checker) fix(ctx context.Context, findings []finding.Finding, excepted []Excepted) {
+	wants := c.wants(findings, excepted)
 	src, a := c.cfg.Source, c.answers
 	fetch(ctx, a, a.refs, distinct(wants, func(w want) string {
 		if w.action == nil {
@@ -57,7 +57,12 @@ type want struct {
 }
 
 // wants finds the things that findings are about.
-func (c *checker) wants(findings []finding.Finding) []want {
+func (c *checker) wants(findings []finding.Finding, excepted []Excepted) []want {
+	bare := map[string]bool{} // files that may do without hashes
+	for _, e := range excepted {
+		bare[e.Finding.Path] = bare[e.Finding.Path] || e.Finding.Rule == "python/no-hash"
+	}
+	asked := c.severity(pythonNoHash().Rule, "") != ""
 	at := func(p place) string { return fmt.Sprint(p.path, ":", p.line, ":", p.col) }
 	actions, images, python := map[string]*askedAction{}, map[string]*askedImage{}, map[string]askedRequirement{}
 	for i := range c.asked.actions {
@@ -82,7 +87,8 @@ func (c *checker) wants(findings []finding.Finding) []want {
 			w.image = images[here]
 		case "python/not-pinned", "python/wildcard", "python/mixed-hashes", "command/not-pinned":
 			if p, ok := python[here]; ok {
-				w.python, w.hash = []askedRequirement{p}, c.hashMode(p)
+				// A version alone would be the next finding.
+				w.python, w.hash = []askedRequirement{p}, c.hashMode(p) || p.set != "" && asked && !bare[p.at.path] && !bare[p.set]
 			}
 		case "python/no-hash":
 			if p, ok := python[here]; ok {

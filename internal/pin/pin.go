@@ -145,7 +145,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 	}
 	rep := c.report()
 	if cfg.Source != nil && cfg.Fix {
-		c.fix(ctx, rep.Findings)
+		c.fix(ctx, rep.Findings, rep.Excepted)
 	}
 	if err := ctx.Err(); err != nil {
 		return Report{}, fmt.Errorf("checking pins: %w", err) // half of the answers are none
