@@ -2,6 +2,7 @@ package pin
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -45,6 +46,9 @@ func (c *checker) fixRequirement(p askedRequirement, hash bool, f *fixed) (*find
 	}
 	end := at + len(written)
 	if hash && len(p.hashes) == 0 {
+		if hashBehind(f.data[end:]) {
+			return nil, errors.New("the hash that is written is none; take it out first")
+		}
 		if len(best.Hashes) == 0 {
 			return nil, fmt.Errorf("the index has no hashes for %s %s", p.req.Name, best.Version)
 		}
@@ -63,6 +67,14 @@ func (c *checker) fixRequirement(p askedRequirement, hash bool, f *fixed) (*find
 		Description: "write " + p.req.Name + "==" + best.Version,
 		Edits:       []finding.Edit{{Path: p.at.path, Start: at, End: end, Text: text}},
 	}, nil
+}
+
+var restOfLine = regexp.MustCompile(`^(?:[^\\\r\n]|\\\r?\n|\\.)*`)
+
+// hashBehind says whether a --hash stands in the rest of a line and in those that
+// continue it, one that pip did not take.
+func hashBehind(rest []byte) bool {
+	return bytes.Contains(restOfLine.Find(rest[:min(len(rest), 64<<10)]), []byte("--hash"))
 }
 
 // choose is the newest release that a requirement admits: no yanked one unless it
