@@ -5,19 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
-	"github.com/fairlead-ci/fairlead/internal/canary/probe"
-	"github.com/fairlead-ci/fairlead/internal/canary/scrape"
-	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
-	"github.com/fairlead-ci/fairlead/internal/tunnel"
 )
 
 // canaryGateCmd is the definition of canary-gate.
@@ -29,23 +24,23 @@ type canaryGateCmd struct {
 	ProbePath []string `help:"With --probe: path to request; / if not given. Repeatable." sep:"none" placeholder:"PATH"`
 	ProbeRate float64  `default:"10" help:"With --probe: requests per second to each side."`
 
+	prometheusFlags
+
 	Host string `help:"Reach both from this host, ssh://USER@HOST: for a release that listens on its host's loopback." placeholder:"URL"`
 	sshFlags
 	reportFlags
 
-	RequestsMetric string        `help:"Counter of requests, such as http_requests_total{handler!=\"/admin\"}; found by its name if not given." placeholder:"SELECTOR"`
-	BadLabels      string        `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
-	Interval       time.Duration `default:"5s" help:"Time between two looks."`
-	WarmUp         time.Duration `default:"0s" help:"Watched, not judged."`
-	MinDuration    time.Duration `default:"0s" help:"Earliest time of a pass."`
-	Deadline       time.Duration `default:"15m" help:"When the gate gives up."`
-	AtDeadline     string        `enum:"inconclusive,fail,pass" default:"inconclusive" help:"Verdict when the deadline comes without one."`
-	Alpha          float64       `default:"0.01" help:"Chance of a false fail in the whole run."`
-	Beta           float64       `default:"0.05" help:"Chance of a wrong pass."`
-	Tolerate       float64       `default:"0" help:"Fail only when the canary's share of errors is proven to be more than this many percentage points above the baseline's."`
-	Margin         float64       `default:"0.5" help:"Pass when it is proven to be less than this many percentage points above."`
-	Lag            string        `enum:"auto,on,off" default:"auto" help:"Whether evidence must survive a shift of the baseline by one look; auto is off for probes."`
-	Share          float64       `default:"0" help:"The canary's intended share of the traffic, between 0 and 1; 0 if not known."`
+	Interval    time.Duration `default:"5s" help:"Time between two looks."`
+	WarmUp      time.Duration `default:"0s" help:"Watched, not judged."`
+	MinDuration time.Duration `default:"0s" help:"Earliest time of a pass."`
+	Deadline    time.Duration `default:"15m" help:"When the gate gives up."`
+	AtDeadline  string        `enum:"inconclusive,fail,pass" default:"inconclusive" help:"Verdict when the deadline comes without one."`
+	Alpha       float64       `default:"0.01" help:"Chance of a false fail in the whole run."`
+	Beta        float64       `default:"0.05" help:"Chance of a wrong pass."`
+	Tolerate    float64       `default:"0" help:"Fail only when the canary's share of errors is proven to be more than this many percentage points above the baseline's."`
+	Margin      float64       `default:"0.5" help:"Pass when it is proven to be less than this many percentage points above."`
+	Lag         string        `enum:"auto,on,off" default:"auto" help:"Whether evidence must survive a shift of the baseline by one look; auto is off for probes."`
+	Share       float64       `default:"0" help:"The canary's intended share of the traffic, between 0 and 1; 0 if not known."`
 
 	Replay      string  `help:"Judge a recorded report again." placeholder:"FILE"`
 	Report      string  `help:"Write the JSON report to this file." placeholder:"FILE"`
@@ -61,6 +56,9 @@ func (c *canaryGateCmd) plan() canary.Plan {
 	p.Interval, p.WarmUp, p.MinDuration, p.Deadline = c.Interval, c.WarmUp, c.MinDuration, c.Deadline
 	p.Alpha, p.Beta, p.Lag, p.Share = c.Alpha, c.Beta, canary.Lag(c.Lag), c.Share
 	p.Metrics[0].Fail.Delta, p.Metrics[0].Pass.Delta = c.Tolerate/100, c.Margin/100
+	if c.Prometheus != "" {
+		p.StartWithin = 5 * time.Minute // its own scrapes may be a minute apart
+	}
 	p.StartWithin = min(p.StartWithin, p.Deadline)
 	return p
 }
@@ -109,64 +107,6 @@ func progress(s *session) func(canary.Tick) {
 	return func(canary.Tick) {
 		fmt.Fprintf(s.Stderr, "\r\x1b[Kcanary-gate: watching since %s", s.Now().Sub(begin).Round(time.Second))
 	}
-}
-
-func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, func(), error) {
-	if len(c.Baseline) == 0 || len(c.Canary) == 0 {
-		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs", "the gate compares two releases, and both need an address")
-	}
-	if c.Host == "" {
-		return c.direct(nil)
-	}
-	s.gha.Mask(c.SSHKey)
-	tun, err := tunnel.Open(ctx, tunnel.Options{URL: c.Host, Key: c.SSHKey, KnownHosts: c.SSHKnownHosts, Environ: os.Environ()})
-	if err != nil {
-		return nil, nil, err
-	}
-	src, end, err := c.direct(tun)
-	if err != nil {
-		_ = tun.Close()
-		return nil, nil, err
-	}
-	return src, func() { end(); _ = tun.Close() }, nil
-}
-
-// direct is the source that the flags describe, through a tunnel if there is one.
-func (c *canaryGateCmd) direct(tun *tunnel.Tunnel) (canary.Source, func(), error) {
-	var via http.RoundTripper
-	if tun != nil {
-		via = &http.Transport{DialContext: tun.DialContext, MaxIdleConnsPerHost: 32, MaxResponseHeaderBytes: 64 << 10}
-	}
-	if c.Probe {
-		if len(c.Baseline) > 1 || len(c.Canary) > 1 {
-			return nil, nil, failure.New(failure.Usage, "put a load balancer's address in, or leave --probe out", "--probe takes one address a side")
-		}
-		p, err := probe.New(probe.Config{Baseline: c.Baseline[0], Canary: c.Canary[0], Paths: c.ProbePath, Rate: c.ProbeRate, Transport: via})
-		if err != nil {
-			return nil, nil, err
-		}
-		return p, p.Close, nil
-	}
-	cfg := scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Transport: via}
-	if c.RequestsMetric != "" || c.BadLabels != "" {
-		counter := series.Counter{Metric: canary.Errors}
-		var err error
-		if c.RequestsMetric == "" {
-			return nil, nil, failure.New(failure.Usage, "--requests-metric NAME", "--bad-labels needs the counter they belong to")
-		}
-		if counter.Requests, err = series.ParseSelector(c.RequestsMetric); err != nil {
-			return nil, nil, failure.Wrap(failure.Usage, "", err)
-		}
-		if counter.Bad, err = series.ParseMatchers(c.BadLabels); err != nil {
-			return nil, nil, failure.Wrap(failure.Usage, "", err)
-		}
-		cfg.Counters = []series.Counter{counter}
-	}
-	src, err := scrape.New(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	return src, func() {}, nil
 }
 
 func (c *canaryGateCmd) replay() (*outcome, error) {

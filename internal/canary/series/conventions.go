@@ -87,3 +87,65 @@ func List(names []string) string {
 	}
 	return strings.Join(names, ", ")
 }
+
+// KnownHistograms are the histograms of response times of common libraries, best
+// first.
+func KnownHistograms() []string {
+	return []string{
+		"flask_http_request_duration_seconds",
+		"http_request_duration_highr_seconds", // prometheus-fastapi-instrumentator
+		"http_request_duration_seconds",
+		"starlette_request_duration_seconds",
+		"fastapi_requests_duration_seconds",
+		"django_http_requests_latency_including_middlewares_seconds",
+		"django_http_requests_latency_seconds_by_view_method",
+		"http_server_request_duration_seconds", // OpenTelemetry, stable names
+		"http_server_duration_milliseconds",    // OpenTelemetry, older names
+		"http_server_requests_seconds",
+		"request_duration_seconds",
+		"aiohttp_request_duration_seconds",
+		"sanic_request_latency_sec",
+		"nginx_ingress_controller_request_duration_seconds",
+	}
+}
+
+// ChooseHistogram picks the histogram of response times from names with or
+// without _bucket: a known one, or the only one that is about requests. Without
+// one it returns "".
+func ChooseHistogram(names []string) string {
+	found := map[string]bool{}
+	for _, name := range names {
+		found[strings.TrimSuffix(name, "_bucket")] = true
+	}
+	for _, name := range KnownHistograms() {
+		if found[name] {
+			return name
+		}
+	}
+	choice := ""
+	for name := range found {
+		if !aboutRequests.MatchString(name) {
+			continue
+		}
+		if choice != "" {
+			return ""
+		}
+		choice = name
+	}
+	return choice
+}
+
+var aboutRequests = regexp.MustCompile(`(http|request|response|rpc).*(duration|latency|seconds|_time|_ms$|milliseconds)`)
+
+// UnitMS is the unit of a metric of times, in milliseconds, by its name; seconds
+// unless it says otherwise, as Prometheus recommends.
+func UnitMS(name string) float64 {
+	switch {
+	case strings.Contains(name, "millisecond"), strings.HasSuffix(name, "_ms"), strings.Contains(name, "_msec"):
+		return 1
+	case strings.Contains(name, "microsecond"), strings.HasSuffix(name, "_us"):
+		return 1e-3
+	default:
+		return 1000
+	}
+}

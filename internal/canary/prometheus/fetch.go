@@ -1,0 +1,235 @@
+package prometheus
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
+)
+
+// fetch asks for everything of the given sides over a span that ends at a time,
+// both in milliseconds of the server's clock: all queries see the same samples.
+func (s *Source) fetch(ctx context.Context, at, span int64, sides [2]cohort) (*batch, error) {
+	b := newBatch()
+	over := fmt.Sprintf("[%dms]", span)
+	get := func(sel series.Selector, labels []series.Matcher) ([]rawSeries, error) {
+		a, err := s.client.query(ctx, sel.With(labels...)+over, at)
+		return a.series, err
+	}
+	seen := [2]bool{}
+	for _, c := range sides {
+		if seen[c] {
+			continue
+		}
+		seen[c] = true
+		for _, counter := range s.counters {
+			list, err := get(counter.Requests, s.labels[c])
+			if err != nil {
+				return nil, err
+			}
+			if counter.Errors.Name != "" && counter.Errors.String() != counter.Requests.String() {
+				more, err := get(counter.Errors, s.labels[c])
+				if err != nil {
+					return nil, err
+				}
+				list = append(list, more...)
+			}
+			if err := tellable(counter, c, list); err != nil {
+				return nil, err
+			}
+			b.requests(c, counter, list)
+		}
+		if s.latency != "" {
+			sel := s.cfg.Latency
+			for _, name := range []string{s.latency + "_bucket", s.latency} {
+				sel.Name = name
+				list, err := get(sel, s.labels[c])
+				if err != nil {
+					return nil, err
+				}
+				b.buckets(c, len(s.cfg.Counters) == 0, list)
+				if len(list) > 0 {
+					break // classic buckets go first where there are both
+				}
+			}
+		}
+		if err := s.metadata(ctx, c, b, over, at); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+// metadata asks for the targets' own series: up, start time, gauges.
+func (s *Source) metadata(ctx context.Context, c cohort, b *batch, over string, at int64) error {
+	names := []string{"up", "process_start_time_seconds"}
+	gauges := map[string]string{"process_resident_memory_bytes": Memory}
+	for metric, name := range s.cfg.Gauges {
+		gauges[name] = metric
+	}
+	for name := range gauges {
+		names = append(names, name)
+	}
+	for _, counter := range s.counters {
+		names = append(names, strings.TrimSuffix(counter.Requests.Name, "_total")+"_created")
+	}
+	slices.Sort(names)
+	name := series.Matcher{Label: "__name__", Op: "=~", Value: strings.Join(names, "|")}
+	if !s.byInstance[c] {
+		a, err := s.client.query(ctx, series.Selector{}.With(append([]series.Matcher{name}, s.labels[c]...)...)+over, at)
+		if err != nil {
+			return err
+		}
+		b.meta(c, a.series, gauges)
+		if len(a.series) > 0 {
+			return nil
+		}
+	}
+	// The labels are the metric's own, as behind a load balancer that counts for
+	// both sides: its targets are known by their instances.
+	jobs, instances := map[string]bool{}, map[string]bool{}
+	for _, x := range b.tracked {
+		if x.cohort == c {
+			job, _ := x.labels.Label("job")
+			instance, _ := x.labels.Label("instance")
+			if instance != "" {
+				jobs[job], instances[instance] = true, true
+			}
+		}
+	}
+	const most = 500
+	if len(instances) == 0 || len(instances) > most {
+		return nil
+	}
+	a, err := s.client.query(ctx, series.Selector{}.With(name, anyOf("job", jobs), anyOf("instance", instances))+over, at)
+	if err != nil {
+		return err
+	}
+	b.meta(c, a.series, gauges)
+	s.byInstance[c] = len(a.series) > 0
+	return nil
+}
+
+func anyOf(label string, values map[string]bool) series.Matcher {
+	var parts []string
+	for v := range values {
+		parts = append(parts, regexp.QuoteMeta(v))
+	}
+	slices.Sort(parts)
+	return series.Matcher{Label: label, Op: "=~", Value: strings.Join(parts, "|")}
+}
+
+// tellable makes sure that failed requests can be told by the series' labels.
+func tellable(counter series.Counter, c cohort, list []rawSeries) error {
+	if len(counter.Bad) > 0 || counter.Errors.Name != "" {
+		return nil
+	}
+	for _, r := range list {
+		x := toSeries(r.Metric)
+		if _, _, ok := series.Status(x); !ok {
+			var names []string
+			for _, l := range x.Labels {
+				names = append(names, l.Name)
+			}
+			return &canary.Problem{Kind: "no-counter", Cohort: c.String(), Fatal: true,
+				Detail: counter.Requests.Name + " has no status label (its labels are " + series.List(names) + "): name the failed requests with --bad-labels"}
+		}
+	}
+	return nil
+}
+
+// patience is how many scrapes an instance may miss before it is left out.
+const patience = 3
+
+// horizon is the time up to which every instance was scraped, 0 while a side was
+// not scraped at all. An instance of the canary that does not answer is a
+// problem for as long as the server asks for it: judging the others would hide
+// the crashed one.
+func (s *Source) horizon(b *batch) (int64, []string, error) {
+	latest := [2]int64{}
+	for _, t := range b.targets {
+		latest[t.cohort] = max(latest[t.cohort], t.newest)
+	}
+	for c, ts := range latest {
+		if err := s.fresh(cohort(c), ts); err != nil {
+			return 0, nil, err
+		}
+	}
+	newest := max(latest[baseline], latest[canaries])
+	step := max(s.tally.Interval, 1)
+	end := int64(math.MaxInt64)
+	var notes []string
+	for _, t := range b.sorted() {
+		down := len(t.ups) > 0 && t.ups[len(t.ups)-1].v == 0
+		behind := newest - t.newest
+		switch {
+		case down && t.cohort == canaries:
+			return 0, nil, &canary.Problem{Kind: "down", Cohort: t.cohort.String(), Where: t.name,
+				Detail: "its last scrape failed, says the server (up is 0): did it crash?"}
+		case down && t.downFor() <= patience:
+			return 0, nil, nil // it may be back with the next scrape
+		case down, behind > patience*step:
+			why := "vanished from the server's targets; its requests until then are counted"
+			if down {
+				why = "does not answer the server's scrapes and is left out until it returns"
+			}
+			if !s.away[t.key] {
+				notes = append(notes, t.cohort.String()+" "+t.name+" "+why)
+				s.away[t.key] = true
+			}
+			if behind > patience*step || down {
+				continue
+			}
+		}
+		s.away[t.key] = false
+		end = min(end, t.newest)
+	}
+	if end == math.MaxInt64 {
+		return 0, notes, nil
+	}
+	return end, notes, nil
+}
+
+// downFor is how many of the latest scrapes failed.
+func (t *scraped) downFor() int {
+	n := 0
+	for i := len(t.ups) - 1; i >= 0 && t.ups[i].v == 0; i-- {
+		n++
+	}
+	return n
+}
+
+func (b *batch) sorted() []*scraped {
+	var out []*scraped
+	for _, t := range b.targets {
+		out = append(out, t)
+	}
+	slices.SortFunc(out, func(a, b *scraped) int { return strings.Compare(a.key, b.key) })
+	return out
+}
+
+// fresh says what is wrong with a side that shows nothing, or nothing new.
+func (s *Source) fresh(c cohort, ts int64) error {
+	now := s.cfg.Now()
+	if ts > s.newest[c] || s.progress[c].IsZero() {
+		s.newest[c], s.progress[c] = max(ts, s.newest[c]), now
+	}
+	switch limit := max(time.Duration(patience*s.tally.Interval)*time.Millisecond, 5*time.Second); {
+	case ts == 0 && s.newest[c] == 0:
+		return &canary.Problem{Kind: "no-data", Cohort: c.String(),
+			Detail: "the server has no series with {" + text(s.labels[c]) + "}: is it scraped, are the labels right?"}
+	case ts == 0:
+		return &canary.Problem{Kind: "no-data", Cohort: c.String(),
+			Detail: "its series {" + text(s.labels[c]) + "} are gone: was it removed?"}
+	case now.Sub(s.progress[c]) > limit:
+		return &canary.Problem{Kind: "stale", Cohort: c.String(),
+			Detail: fmt.Sprintf("no new sample for %v: the server does not scrape it any more, or lags", now.Sub(s.progress[c]).Round(time.Second))}
+	}
+	return nil
+}

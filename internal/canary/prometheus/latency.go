@@ -1,0 +1,317 @@
+package prometheus
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/fairlead-ci/fairlead/internal/canary"
+)
+
+// maxBounds is how many thresholds are compared; of more, evenly many are kept.
+const maxBounds = 40
+
+// latencies adds up response times: for each side how many were not above each
+// bound, since both sides show the same bounds.
+type latencies struct {
+	// UnitMS is the histogram's unit in milliseconds: 1000 for seconds.
+	UnitMS float64 `json:"unit_ms"`
+	// Broken is set when an instance shows other buckets than before.
+	Broken bool `json:"broken,omitempty"`
+	// Bounds are in the histogram's unit, without +Inf.
+	Bounds []float64 `json:"bounds,omitempty"`
+	// Cum has one entry more: the last one is all requests.
+	Cum [2][]int64 `json:"cum"`
+	// Given is what was handed on already, by bucket: never less than before,
+	// although the buckets of a page are not written in one moment.
+	Given [2][]int64 `json:"given"`
+}
+
+// choose fixes the bounds, once both sides show some in common.
+func (l *latencies) choose(b *batch) {
+	if l.Bounds != nil || l.Broken {
+		return
+	}
+	common := [2]map[float64]bool{}
+	groups := map[string]map[float64]bool{}
+	side := map[string]cohort{}
+	for _, x := range b.tracked {
+		if x.metric != "" {
+			continue
+		}
+		g := groups[x.group]
+		if g == nil {
+			g = map[float64]bool{}
+			groups[x.group], side[x.group] = g, x.cohort
+		}
+		if x.native == nil {
+			g[x.le] = true
+		} else {
+			for _, bound := range nativeBounds(x.native, l.UnitMS) {
+				g[bound] = true
+			}
+		}
+	}
+	for name, g := range groups {
+		c := side[name]
+		if common[c] == nil {
+			common[c] = g
+			continue
+		}
+		for bound := range common[c] {
+			if !g[bound] {
+				delete(common[c], bound)
+			}
+		}
+	}
+	var bounds []float64
+	for bound := range common[baseline] {
+		if common[canaries][bound] && !math.IsInf(bound, 1) {
+			bounds = append(bounds, bound)
+		}
+	}
+	if len(bounds) == 0 {
+		return
+	}
+	slices.Sort(bounds)
+	if n := len(bounds); n > maxBounds {
+		kept := make([]float64, maxBounds)
+		for i := range kept {
+			kept[i] = bounds[i*n/maxBounds]
+		}
+		bounds = kept
+	}
+	l.Bounds = bounds
+	l.restart()
+}
+
+// restart forgets what was counted.
+func (l *latencies) restart() {
+	for side := range l.Cum {
+		l.Cum[side] = make([]int64, len(l.Bounds)+1)
+		l.Given[side] = make([]int64, len(l.Bounds)+1)
+	}
+}
+
+// add counts requests that were not above a bound; bounds that are not compared
+// are left out.
+func (l *latencies) add(c cohort, le float64, d int64) {
+	if l.Bounds == nil {
+		return
+	}
+	if math.IsInf(le, 1) {
+		l.Cum[c][len(l.Bounds)] += d
+	} else if i, ok := slices.BinarySearch(l.Bounds, le); ok {
+		l.Cum[c][i] += d
+	}
+}
+
+// take is what is new since the last take, in milliseconds.
+func (l *latencies) take() *canary.Latency {
+	if l.Bounds == nil {
+		return nil
+	}
+	out := &canary.Latency{}
+	for _, bound := range l.Bounds {
+		out.BoundsMS = append(out.BoundsMS, bound*l.UnitMS)
+	}
+	for c := range l.Cum {
+		fresh := make([]int64, len(l.Cum[c]))
+		below := int64(0)
+		for i, cum := range l.Cum[c] {
+			if n := cum - below; n > l.Given[c][i] {
+				fresh[i] = n - l.Given[c][i]
+				l.Given[c][i] = n
+			}
+			below = cum
+		}
+		if cohort(c) == baseline {
+			out.Baseline = fresh
+		} else {
+			out.Canary = fresh
+		}
+	}
+	return out
+}
+
+// complete says which instance lacks one of the bounds, or "": a release that
+// changed its buckets cannot be compared by the old ones.
+func (l *latencies) complete(b *batch) string {
+	if l.Bounds == nil {
+		return ""
+	}
+	has := map[string]int{}
+	name := map[string]string{}
+	for _, x := range b.tracked {
+		if x.metric != "" || x.native != nil {
+			continue
+		}
+		name[x.group] = x.cohort.String() + " " + b.targets[x.target].name
+		if _, ok := slices.BinarySearch(l.Bounds, x.le); ok {
+			has[x.group]++
+		}
+	}
+	for group, n := range name {
+		if has[group] < len(l.Bounds) {
+			return n
+		}
+	}
+	return ""
+}
+
+// nativeHistogram is a native histogram's sample: what JSON shows of it.
+type nativeHistogram struct {
+	Count   float64        `json:"count"`
+	Buckets []nativeBucket `json:"buckets"`
+}
+
+type nativeBucket struct {
+	Left  float64 `json:"left"`
+	Right float64 `json:"right"`
+	N     float64 `json:"n"`
+}
+
+type histogramPoint struct {
+	ts int64
+	h  nativeHistogram
+}
+
+// UnmarshalJSON reads [1435781430.781, {"count":"3","sum":"1.5","buckets":[[0,"0.5","1","3"]]}].
+func (p *histogramPoint) UnmarshalJSON(data []byte) error {
+	var pair []json.RawMessage
+	if err := json.Unmarshal(data, &pair); err != nil || len(pair) != 2 {
+		return errors.New("a histogram is not a pair")
+	}
+	var err error
+	if p.ts, err = stamp(pair[0]); err != nil {
+		return err
+	}
+	var body struct {
+		Count   string              `json:"count"`
+		Buckets [][]json.RawMessage `json:"buckets"`
+	}
+	if err := json.Unmarshal(pair[1], &body); err != nil {
+		return errors.New("a histogram is not an object")
+	}
+	if p.h.Count, err = strconv.ParseFloat(body.Count, 64); err != nil {
+		return errors.New("a histogram's count is not a number")
+	}
+	for _, raw := range body.Buckets {
+		if len(raw) != 4 {
+			return errors.New("a histogram's bucket has not four parts")
+		}
+		var v [3]float64
+		for i := range v {
+			var text string
+			if json.Unmarshal(raw[i+1], &text) != nil {
+				return errors.New("a histogram's bucket is not made of strings")
+			}
+			if v[i], err = strconv.ParseFloat(text, 64); err != nil {
+				return errors.New("a histogram's bucket is not made of numbers")
+			}
+		}
+		p.h.Buckets = append(p.h.Buckets, nativeBucket{v[0], v[1], v[2]})
+	}
+	return nil
+}
+
+// nativeBounds are the thresholds at which a native histogram can be counted
+// exactly: powers of 2^(1/2) (or of 2 for coarser ones) from a millisecond's
+// size to a minute's. They are fixed, so that both sides have them although only
+// buckets with requests are shown.
+func nativeBounds(points []histogramPoint, unitMS float64) []float64 {
+	steps := 2.0
+	for _, p := range points {
+		for _, b := range p.h.Buckets {
+			if b.Left > 0 && b.Right/b.Left > 1.5 {
+				steps = 1
+			}
+			if b.Left > 0 && b.Right/b.Left > 2.1 {
+				return nil // schema below 0, or bounds of its own
+			}
+		}
+	}
+	var out []float64
+	first := 0.0 // a millisecond, or 2^-10 of a second
+	if unitMS == 1000 {
+		first = -10
+	}
+	for i := 0.0; i <= 16*steps; i++ {
+		out = append(out, math.Exp2(first+i/steps))
+	}
+	return out
+}
+
+// upTo counts what was not above a bound; ok is false when a bucket lies across
+// it.
+func (h *nativeHistogram) upTo(bound float64) (n float64, ok bool) {
+	const slack = 1e-9
+	for _, b := range h.Buckets {
+		switch {
+		case b.Right <= bound*(1+slack):
+			n += b.N
+		case b.Left < bound*(1-slack):
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// followNative counts a native histogram; a reset concerns all of it.
+func (t *tally) followNative(b *batch, x *tracked, s *scraped, before process, end int64, w *window) error {
+	for i := range x.native {
+		p := &x.native[i]
+		last := t.Last[x.key]
+		if p.ts > end || last != nil && p.ts <= last.TS || !countable(p.h.Count) {
+			continue
+		}
+		base := &nativeHistogram{}
+		count := tracked{labels: x.labels, cohort: x.cohort, metric: x.metric}
+		switch {
+		case last == nil && t.fromZero(b, s, x, before, p.ts):
+		case last == nil:
+			t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Native: &p.h}
+			continue
+		default:
+			d, err := t.difference(s, &count, standing{TS: last.TS, V: last.V}, point{p.ts, p.h.Count}, w)
+			if err != nil {
+				return err
+			}
+			if d == p.h.Count-last.V {
+				base = last.Native
+			} else if d != p.h.Count {
+				base = &p.h // an unexplained fall is not counted
+			}
+		}
+		t.addNative(x, base, &p.h, w)
+		t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Native: &p.h}
+	}
+	return nil
+}
+
+// addNative adds what is new between two samples.
+func (t *tally) addNative(x *tracked, was, is *nativeHistogram, w *window) {
+	if t.Latency.Bounds == nil {
+		return
+	}
+	var gained []int64
+	for _, bound := range t.Latency.Bounds {
+		a, ok1 := was.upTo(bound)
+		b, ok2 := is.upTo(bound)
+		if !ok1 || !ok2 {
+			w.note("%s: the buckets of %s got coarser; its response times of this scrape are not compared", x.cohort, x.labels.Name)
+			return
+		}
+		if b < a { // a reset that the count does not show
+			t.addNative(x, &nativeHistogram{}, is, w)
+			return
+		}
+		gained = append(gained, int64(b-a))
+	}
+	for i, d := range gained {
+		t.Latency.add(x.cohort, t.Latency.Bounds[i], d)
+	}
+	t.Latency.add(x.cohort, math.Inf(1), int64(is.Count-was.Count))
+}
