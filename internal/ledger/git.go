@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -37,6 +38,8 @@ type Git struct {
 }
 
 var _ Store = (*Git)(nil)
+
+const handWritten = "somebody wrote to this branch by hand; reset it to the last good entry"
 
 // file is the one file of each commit.
 const file = "state.json"
@@ -205,16 +208,25 @@ func (g *Git) tip(ctx context.Context, ref string) (string, error) {
 }
 
 func (g *Git) read(ctx context.Context, ref, oid string) (Record, error) {
-	data, err := g.git(ctx, nil, "cat-file", "blob", oid+":"+file)
+	// Whoever may push to the branch decides how large the file is.
+	size, err := g.git(ctx, nil, "cat-file", "-s", oid+":"+file)
 	if err != nil {
 		return Record{}, failure.New(failure.Usage, "is this branch really a ledger?", "reading the ledger %s at %.12s: it has no %s", ref, oid, file)
 	}
-	rec := Record{OID: oid}
-	if err := json.Unmarshal([]byte(data), &rec.Entry); err != nil {
-		return Record{}, failure.New(failure.Usage, "somebody wrote to this branch by hand; reset it to the last good entry", "reading the ledger %s at %.12s: %w", ref, oid, err)
+	if n, err := strconv.Atoi(strings.TrimSpace(size)); err != nil || n > maxEntry {
+		return Record{}, failure.New(failure.Usage, handWritten, "reading the ledger %s at %.12s: %s has %s bytes, an entry has at most %d", ref, oid, file, strings.TrimSpace(size), maxEntry)
 	}
-	if rec.V != 1 {
-		return Record{}, failure.New(failure.Usage, "use a newer fairlead", "reading the ledger %s at %.12s: format version %d is not 1", ref, oid, rec.V)
+	data, err := g.git(ctx, nil, "cat-file", "blob", oid+":"+file)
+	if err != nil {
+		return Record{}, err
+	}
+	rec := Record{OID: oid}
+	if rec.Entry, err = ParseEntry([]byte(data)); err != nil {
+		hint := handWritten
+		if errors.Is(err, ErrNewer) {
+			hint = "use a newer fairlead"
+		}
+		return Record{}, failure.New(failure.Usage, hint, "reading the ledger %s at %.12s: %w", ref, oid, err)
 	}
 	if want := g.o.Prefix + "/" + rec.Service + "/" + rec.Environment; ref != "refs/heads/"+want {
 		return Record{}, failure.New(failure.Usage, "somebody pushed another ledger to this branch; reset it to its own last entry", "reading the ledger %s at %.12s: the entry belongs to %s", ref, oid, want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -43,12 +44,43 @@ func (c *Command) Observe(ctx context.Context, service, env string) (promote.Obs
 	if len(c.ObserveArgv) == 0 {
 		return promote.Observation{Digest: "unknown"}, nil
 	}
-	var out strings.Builder
-	err := c.run(ctx, c.ObserveArgv, []string{"FAIRLEAD_SERVICE=" + service, "FAIRLEAD_ENVIRONMENT=" + env, "FAIRLEAD_PHASE=observe"}, &out)
+	out, words := &bounded{max: 64 << 10}, &prefixed{w: c.Output}
+	err := c.run(ctx, c.ObserveArgv, []string{"FAIRLEAD_SERVICE=" + service, "FAIRLEAD_ENVIRONMENT=" + env, "FAIRLEAD_PHASE=observe"}, out, words)
+	words.flush()
 	if err != nil {
 		return promote.Observation{}, err
 	}
-	return promote.Observation{Digest: strings.TrimSpace(out.String())}, nil
+	// REPOSITORY@sha256:… is what most tools print; nothing means nothing runs.
+	digest := strings.TrimSpace(out.String())
+	if i := strings.LastIndexByte(digest, '@'); i >= 0 {
+		digest = digest[i+1:]
+	}
+	if digest != "" && digest != "unknown" && !digestForm.MatchString(digest) {
+		return promote.Observation{}, failure.New(failure.Usage, "it must print sha256: and 64 hex digits, nothing if nothing runs, or unknown; messages belong on its standard error",
+			"command %q says that %q runs", c.ObserveArgv[0], short(digest))
+	}
+	return promote.Observation{Digest: digest}, nil
+}
+
+var digestForm = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+
+func short(s string) string {
+	if len(s) > 80 {
+		s = strings.ToValidUTF8(s[:80], "") + "…"
+	}
+	return s
+}
+
+// bounded keeps the beginning of what is written.
+type bounded struct {
+	strings.Builder
+	max int
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	b.Builder.Write(p[:min(len(p), b.max-b.Len())])
+	return len(p), nil
 }
 
 // Apply implements promote.Target.
@@ -76,7 +108,7 @@ func (c *Command) phase(ctx context.Context, phase string, r promote.Release) (s
 	err := c.run(ctx, c.Argv, []string{
 		"FAIRLEAD_IMAGE=" + ref(r), "FAIRLEAD_DIGEST=" + r.Digest, "FAIRLEAD_ENVIRONMENT=" + r.Environment, "FAIRLEAD_SERVICE=" + r.Service,
 		"FAIRLEAD_PREVIOUS=" + prev, "FAIRLEAD_PREVIOUS_DIGEST=" + r.Previous, "FAIRLEAD_SEQ=" + strconv.Itoa(r.Seq), "FAIRLEAD_PHASE=" + phase,
-	}, p)
+	}, p, p)
 	p.flush()
 	if err != nil {
 		return "", err
@@ -86,12 +118,12 @@ func (c *Command) phase(ctx context.Context, phase string, r promote.Release) (s
 
 // run runs a program in a process group of its own, so that a cancellation
 // reaches all of it: first SIGTERM, ten seconds later SIGKILL.
-func (c *Command) run(ctx context.Context, argv, env []string, out io.Writer) error {
+func (c *Command) run(ctx context.Context, argv, env []string, out, words io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(append([]string{}, c.Environ...), env...)
-	cmd.Stdout, cmd.Stderr = out, out
+	cmd.Stdout, cmd.Stderr = out, words
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -113,6 +145,9 @@ func (c *Command) run(ctx context.Context, argv, env []string, out io.Writer) er
 	return failure.New(failure.Usage, "is it there, and executable?", "running command %q: %w", argv[0], err)
 }
 
+// maxLine is where a line without an end is cut.
+const maxLine = 16 << 10
+
 // prefixed marks foreign output line by line, so that nothing in it can be taken
 // for ours or for a workflow command.
 type prefixed struct {
@@ -132,6 +167,10 @@ func (p *prefixed) Write(b []byte) (int, error) {
 		}
 		fmt.Fprintf(p.w, "  | %s\n", finding.Printable(string(line)))
 		p.buf = p.buf[n:]
+	}
+	for len(p.buf) > maxLine { // a progress bar without ends of lines
+		fmt.Fprintf(p.w, "  | %s\n", finding.Printable(string(p.buf[:maxLine])))
+		p.buf = p.buf[maxLine:]
 	}
 	return len(b), nil
 }
