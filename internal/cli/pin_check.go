@@ -12,6 +12,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
@@ -53,7 +54,7 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	fsys := os.DirFS(root)
+	fsys := disk.New(root)
 	var files []string
 	if c.ChangedSince == "" {
 		files = gitFiles(ctx, root)

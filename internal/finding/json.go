@@ -2,12 +2,15 @@ package finding
 
 import (
 	"bytes"
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"fmt"
 	"io"
 	"reflect"
+	"runtime"
 	"strings"
+	"sync"
 	"unicode/utf8"
 )
 
@@ -34,16 +37,7 @@ func WriteJSON(w io.Writer, document any) error {
 			p.value(f.value.Interface(), 1)
 			continue
 		}
-		p.out = append(p.out, '[')
-		for k := range f.value.Len() {
-			if k > 0 {
-				p.out = append(p.out, ',')
-			}
-			p.newline(2)
-			p.value(f.value.Index(k).Addr().Interface(), 2)
-		}
-		p.newline(1)
-		p.out = append(p.out, ']')
+		p.list(f.value)
 	}
 	p.newline(0)
 	p.out = append(p.out, '}')
@@ -129,6 +123,47 @@ func (p *jsonPrinter) end() error {
 	return p.err
 }
 
+// list writes a list, on all processors if it is long.
+func (p *jsonPrinter) list(v reflect.Value) {
+	p.out = append(p.out, '[')
+	const share = 1024
+	parts := make([]*jsonPrinter, runtime.GOMAXPROCS(0))
+	for from := 0; from < v.Len() && p.err == nil; {
+		var g sync.WaitGroup
+		for i := range parts {
+			to := min(from+share, v.Len())
+			if parts[i] == nil {
+				parts[i] = newJSONPrinter(nil)
+			}
+			items, first := v.Slice(from, to), from == 0
+			g.Go(func() { parts[i].items(items, first) })
+			if from = to; from == v.Len() {
+				parts = parts[:i+1]
+				break
+			}
+		}
+		g.Wait()
+		for _, part := range parts {
+			p.out = append(p.out, part.out...)
+			p.err = cmp.Or(p.err, part.err)
+			part.out = part.out[:0]
+			p.flush()
+		}
+	}
+	p.newline(1)
+	p.out = append(p.out, ']')
+}
+
+func (p *jsonPrinter) items(v reflect.Value, first bool) {
+	for k := range v.Len() {
+		if k > 0 || !first {
+			p.out = append(p.out, ',')
+		}
+		p.newline(2)
+		p.value(v.Index(k).Addr().Interface(), 2)
+	}
+}
+
 func (p *jsonPrinter) newline(depth int) {
 	p.out = append(p.out, '\n')
 	for range depth {
@@ -172,7 +207,7 @@ func (p *jsonPrinter) value(v any, depth int) {
 			p.out = append(p.out, c)
 		}
 		in = in[n:]
-		if len(p.out) >= flushAt {
+		if len(p.out) >= flushAt && p.w != nil {
 			p.flush()
 		}
 	}

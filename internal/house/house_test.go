@@ -45,6 +45,7 @@ var level = []struct {
 	{"internal/tunnel", 0}, // used by engine and by tools
 	{"internal/fake", 1},
 	{"examples", 1},
+	{"internal/disk", 0},
 	{"internal/finding", 0},
 	{"internal/failure", 0},
 	{"internal/clock", 0},

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/actionslock"
@@ -35,6 +36,7 @@ type run struct {
 	paths   map[string]bool   // what find has chosen
 	actions *actionslock.Lock // nil without one
 	shell   *command.Reader   // of this processor
+	files   *sync.Map         // whether files are there, by name
 }
 
 func newChecker(fsys fs.FS, cfg Config) *checker {
@@ -44,7 +46,7 @@ func newChecker(fsys fs.FS, cfg Config) *checker {
 	if cfg.MaxFiles == 0 {
 		cfg.MaxFiles = 20000
 	}
-	return (&run{fsys: newTree(fsys), cfg: cfg, shell: &command.Reader{}}).checker()
+	return (&run{fsys: newTree(fsys), cfg: cfg, shell: &command.Reader{}, files: &sync.Map{}}).checker()
 }
 
 func (r *run) checker() *checker {

@@ -127,9 +127,21 @@ func (c *checker) locate(file string, s script, arg string) string {
 		if !fs.ValidPath(t) {
 			continue
 		}
-		if info, err := fs.Stat(c.fsys, t); err == nil && info.Mode().IsRegular() {
+		if c.there(t) {
 			return t
 		}
 	}
 	return ""
+}
+
+// there says whether a regular file of that name is in the tree. Many commands
+// ask for the same few.
+func (c *checker) there(name string) bool {
+	if known, ok := c.files.Load(name); ok {
+		return known.(bool)
+	}
+	info, err := fs.Stat(c.fsys, name)
+	regular := err == nil && info.Mode().IsRegular()
+	c.files.Store(name, regular)
+	return regular
 }

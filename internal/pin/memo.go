@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"io/fs"
+	"path"
+	"time"
 )
 
 // memo is a file system that keeps what was read while one file is checked:
@@ -36,6 +38,11 @@ func (m memo) Open(name string) (fs.File, error) {
 	if k, ok := m.kept[name]; ok {
 		return &reader{k, *bytes.NewReader(k.data)}, nil
 	}
+	if plain, ok := m.FS.(plainReader); ok {
+		if data, err := plain.ReadPlain(name, maxKept); err == nil {
+			return m.keep(name, kept{fileInfo{name, int64(len(data))}, data}), nil
+		}
+	}
 	f, err := m.FS.Open(name)
 	if err != nil {
 		return nil, err
@@ -52,9 +59,12 @@ func (m memo) Open(name string) (fs.File, error) {
 	if buf.Len() > maxKept { // it grew: as it stands
 		return m.FS.Open(name)
 	}
-	k := kept{info, buf.Bytes()}
+	return m.keep(name, kept{info, buf.Bytes()}), nil
+}
+
+func (m memo) keep(name string, k kept) fs.File {
 	m.kept[name] = k
-	return &reader{k, *bytes.NewReader(k.data)}, nil
+	return &reader{k, *bytes.NewReader(k.data)}
 }
 
 // reader is a file in memory.
@@ -67,3 +77,16 @@ func (r *reader) Stat() (fs.FileInfo, error) { return r.info, nil }
 func (r *reader) Close() error               { return nil }
 
 var _ fs.StatFS = memo{}
+
+// fileInfo describes a file that was read by the short way.
+type fileInfo struct {
+	path string
+	size int64
+}
+
+func (i fileInfo) Name() string       { return path.Base(i.path) }
+func (i fileInfo) Size() int64        { return i.size }
+func (i fileInfo) Mode() fs.FileMode  { return 0o444 }
+func (i fileInfo) ModTime() time.Time { return time.Time{} }
+func (i fileInfo) IsDir() bool        { return false }
+func (i fileInfo) Sys() any           { return nil }

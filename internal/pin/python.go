@@ -24,6 +24,8 @@ type pySet struct {
 	bad map[int]bool
 	// first is the first item that pins a package under a marker.
 	first map[pinned]int
+	// packages are what the items are compared by.
+	packages []pinned
 	// bare is the first pinned requirement without a hash, and how many there are.
 	bare      int
 	bareCount int
@@ -112,7 +114,7 @@ func (c *checker) requirementsFile(f source) {
 
 // newSet gathers what the rules ask about a set as a whole.
 func (c *checker) newSet(name string, set *reqfile.Set) *pySet {
-	s := &pySet{Set: set, c: c, path: name, constraints: map[string][]reqfile.Item{}, bad: map[int]bool{}, first: map[pinned]int{}, bare: -1}
+	s := &pySet{Set: set, c: c, path: name, constraints: map[string][]reqfile.Item{}, bad: map[int]bool{}, first: make(map[pinned]int, len(set.Items)), packages: make([]pinned, len(set.Items)), bare: -1}
 	for i, it := range set.Items {
 		s.anyHash = s.anyHash || len(it.Hashes) > 0
 		if it.Constraint && it.Requirement.Name != "" {
@@ -120,15 +122,16 @@ func (c *checker) newSet(name string, set *reqfile.Set) *pySet {
 			s.constraints[n] = append(s.constraints[n], it)
 		}
 		if _, ok := exact(it.Requirement); ok && it.Kind == reqfile.Named && !it.Constraint {
-			if _, known := s.first[same(it.Requirement)]; !known {
-				s.first[same(it.Requirement)] = i
+			s.packages[i] = same(it.Requirement)
+			if _, known := s.first[s.packages[i]]; !known {
+				s.first[s.packages[i]] = i
 			}
 		}
 	}
 	s.refusedHashes()
 	s.complete = set.RequireHashes && len(set.Problems) == 0
 	for i := range set.Items {
-		u := pyUse{s.Items[i], s, i}
+		u := pyUse{&s.Items[i], s, i}
 		if !u.consumed() || u.hashed() {
 			continue
 		}
@@ -199,9 +202,9 @@ func (c *checker) at(p reqfile.Pos) place {
 func (c *checker) requirements(name string, set *reqfile.Set) {
 	c.problems(set)
 	s := c.newSet(name, set)
-	for i, it := range set.Items {
-		u := pyUse{it, s, i}
-		at := c.at(it.Pos)
+	for i := range set.Items {
+		u := pyUse{&set.Items[i], s, i}
+		at := c.at(u.Pos)
 		sub := u.subject()
 		judge(c, at, &sub, requirementRules(), u)
 		if u.consumed() || u.Kind == reqfile.Remote || u.variable() {

@@ -16,7 +16,7 @@ func pythonConflict() rule[pyUse] {
 				return nil
 			}
 			// Markers may keep two pins apart; only equal ones surely do not.
-			other := u.set.Items[u.set.first[same(u.Requirement)]]
+			other := u.set.Items[u.set.first[u.set.packages[u.index]]]
 			w, _ := exact(other.Requirement)
 			if w == v {
 				return nil

@@ -12,7 +12,7 @@ import (
 
 // pyUse is one item of a requirements file, with the set that gives it meaning.
 type pyUse struct {
-	reqfile.Item
+	*reqfile.Item
 	set   *pySet
 	index int
 }

@@ -37,6 +37,26 @@ func (t tree) Stat(name string) (fs.FileInfo, error) {
 	return fs.Stat(t.FS, real)
 }
 
+// ReadPlain reads a file that is no link, where the file system has a short way
+// of doing so.
+func (t tree) ReadPlain(name string, most int64) ([]byte, error) {
+	plain, ok := t.FS.(plainReader)
+	if !ok || !fs.ValidPath(name) {
+		return nil, errors.ErrUnsupported
+	}
+	links, _ := t.FS.(fs.ReadLinkFS)
+	dir, err := t.folder(links, path.Dir(name))
+	if err != nil {
+		return nil, err
+	}
+	return plain.ReadPlain(path.Join(dir, path.Base(name)), most)
+}
+
+// plainReader is disk.FS.
+type plainReader interface {
+	ReadPlain(name string, most int64) ([]byte, error)
+}
+
 // folder is what a folder's path resolves to.
 type folder struct {
 	real string
@@ -49,9 +69,17 @@ func (t tree) resolve(name string) (string, error) {
 	if !ok || name == "." {
 		return name, nil // a file system that knows no links
 	}
-	dir, base := path.Split(name)
-	if dir = path.Clean(dir); dir == "." {
-		return follow(links, ".", base)
+	dir, err := t.folder(links, path.Dir(name))
+	if err != nil {
+		return "", err
+	}
+	return follow(links, dir, path.Base(name))
+}
+
+// folder is a folder without links on its path.
+func (t tree) folder(links fs.ReadLinkFS, dir string) (string, error) {
+	if dir == "." || links == nil {
+		return dir, nil
 	}
 	known, ok := t.folders.Load(dir)
 	if !ok {
@@ -60,10 +88,7 @@ func (t tree) resolve(name string) (string, error) {
 		known, _ = t.folders.LoadOrStore(dir, f)
 	}
 	f := known.(folder)
-	if f.err != nil {
-		return "", f.err
-	}
-	return follow(links, f.real, base)
+	return f.real, f.err
 }
 
 // follow resolves rest below a folder without links, one component after the

@@ -4,8 +4,12 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
@@ -50,7 +54,7 @@ func kindOf(name string) fileKind {
 		return kindWorkflow
 	case path.Clean(name) == actionsLockPath:
 		return kindActionsLock
-	case composeName.MatchString(base):
+	case strings.Contains(base, "compose") && composeName.MatchString(base):
 		return kindCompose
 	case lock.FormatOf(base) != "" && lock.FormatOf(base) != lock.Requirements:
 		return kindLock
@@ -165,30 +169,53 @@ func (c *checker) folder(root string, add func(string, fileKind)) error {
 		}
 		return nil
 	}
-	err := fs.WalkDir(c.fsys, root, func(name string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			c.say(fileUnreadable(), place{path: name}, unreadable(err))
-			if d != nil && d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case d.IsDir():
-			if name != root && c.ignored(name, root) {
-				return fs.SkipDir
-			}
-		case kindOf(name) == kindNone || c.ignored(name, root):
-		case d.Type().IsRegular():
-			add(name, kindOf(name))
-		default:
-			c.consider(name, add)
-		}
-		return nil
-	})
+	w := walker{c: c, root: root, add: add}
+	w.g.SetLimit(runtime.GOMAXPROCS(0))
+	w.walk(root)
+	return w.g.Wait()
+}
+
+// walker looks through folders, several at once.
+type walker struct {
+	c    *checker
+	root string
+	g    errgroup.Group
+	mu   sync.Mutex // of c and add
+	add  func(string, fileKind)
+}
+
+func (w *walker) walk(dir string) {
+	entries, err := fs.ReadDir(w.c.fsys, dir)
 	if err != nil {
-		return failure.New(failure.Usage, "", "reading %q: %w", root, reason(err))
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.c.say(fileUnreadable(), place{path: dir}, unreadable(err))
+		return
 	}
-	return nil
+	for _, e := range entries {
+		name := path.Join(dir, e.Name())
+		kind := kindOf(name)
+		if !e.IsDir() && kind == kindNone || w.c.ignored(name, w.root) {
+			continue
+		}
+		if e.IsDir() {
+			below := func() error {
+				w.walk(name)
+				return nil
+			}
+			if !w.g.TryGo(below) {
+				w.walk(name)
+			}
+			continue
+		}
+		w.mu.Lock()
+		if e.Type().IsRegular() {
+			w.add(name, kind)
+		} else {
+			w.c.consider(name, w.add)
+		}
+		w.mu.Unlock()
+	}
 }
 
 // consider adds a file that is of a kind and of this tree.

@@ -35,34 +35,33 @@ func (p *parser) unexpanded(src *source, l *logical, t token, err error) string 
 func (p *parser) requirementOptions(src *source, l *logical, toks []token) []Hash {
 	var hashes []Hash
 	for _, o := range p.parseOptions(src, l, toks) {
-		at := src.span(l, o.start, o.end)
 		switch o.name {
 		case "--hash":
-			if h := p.hash(l, o, at); h != nil && h.Hex != "" {
-				hashes = append(hashes, *h)
+			if h, ok := p.hash(src, l, o); ok && h.Hex != "" {
+				hashes = append(hashes, h)
 			}
 		case "--config-settings":
 		default:
-			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
+			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: src.span(l, o.start, o.end), Text: o.name, From: src.from})
 		}
 	}
 	return hashes
 }
 
-// hash reads a --hash; nil is one that pip refuses, an empty Hex one of the wrong
-// length, which pip would notice only when it compares.
-func (p *parser) hash(l *logical, o option, at Pos) *Hash {
+// hash reads a --hash; one that pip refuses is not ok, one of the wrong length,
+// which pip would notice only when it compares, has no Hex.
+func (p *parser) hash(src *source, l *logical, o option) (h Hash, ok bool) {
 	algo, hexdigest, ok := strings.Cut(o.value, ":")
 	digits := hexDigits(algo)
-	if !ok || digits == 0 {
-		p.problem(at, "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
-		return nil
+	switch {
+	case !ok || digits == 0:
+		p.problem(src.span(l, o.start, o.end), "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
+		return Hash{}, false
+	case len(hexdigest) != digits || !isHex(hexdigest):
+		p.problem(src.span(l, o.start, o.end), "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, digits)
+		return Hash{}, true
 	}
-	if len(hexdigest) != digits || !isHex(hexdigest) {
-		p.problem(at, "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, digits)
-		return &Hash{}
-	}
-	return &Hash{algo, strings.ToLower(hexdigest), at}
+	return Hash{algo, strings.ToLower(hexdigest)}, true
 }
 
 // hexDigits is how many a digest of an algorithm has that pip accepts, else 0.
@@ -113,9 +112,10 @@ func (p *parser) options(src *source, l *logical, toks []token) {
 			p.include(src, l, o, at)
 		case chosen >= 0:
 			p.set.Items = append(p.set.Items, Item{Kind: Ignored, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from})
-		case o.name == "--hash" && p.hash(l, o, at) != nil:
-			p.problem(at, "--hash belongs behind a requirement, on the same line")
 		case o.name == "--hash":
+			if _, ok := p.hash(src, l, o); ok {
+				p.problem(at, "--hash belongs behind a requirement, on the same line")
+			}
 		default:
 			p.set.Items = append(p.set.Items, Item{Kind: Option, Name: o.name, Value: o.value, Pos: at, Text: o.name, From: src.from, Constraint: src.constraint})
 		}

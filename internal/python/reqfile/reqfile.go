@@ -50,10 +50,7 @@ type Pos struct {
 }
 
 // Hash is one --hash option.
-type Hash struct {
-	Algorithm, Hex string
-	Pos            Pos
-}
+type Hash struct{ Algorithm, Hex string }
 
 // Item is one line's meaning.
 type Item struct {
