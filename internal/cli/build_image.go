@@ -18,7 +18,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/image"
-	"github.com/fairlead-ci/fairlead/internal/ledger"
 )
 
 // buildImageCmd is the definition of build-image.
@@ -248,61 +247,6 @@ func buildHeadline(r *image.Result) string {
 		each = append(each, fmt.Sprintf("%s with %d wheels", p.Platform, len(p.Wheels)))
 	}
 	return strings.Join(each, ", ") + " on " + r.Base.Name
-}
-
-// buildText is the answer for people.
-func buildText(w io.Writer, r *image.Result, plan bool) error {
-	var b strings.Builder
-	switch {
-	case plan:
-		b.WriteString("build-image  plan: nothing was built\n")
-	case r.Verdict != finding.Pass:
-		b.WriteString("build-image  FAILED  the tests failed inside the image; nothing was published\n")
-	case r.Published:
-		fmt.Fprintf(&b, "build-image  ok  %s@%s\n", r.Image, r.Digest)
-	default:
-		fmt.Fprintf(&b, "build-image  ok  %s\n", r.Digest)
-	}
-	for _, p := range r.Platforms {
-		tested := "not tested"
-		if p.Tested {
-			tested = "tested"
-		}
-		if plan || r.Test == nil {
-			tested = fmt.Sprintf("%d wheels", len(p.Wheels))
-		}
-		fmt.Fprintf(&b, "  %-14s %s  %s\n", p.Platform, ledger.Short(p.Digest), tested)
-		if plan {
-			for _, c := range p.Wheels {
-				fmt.Fprintf(&b, "    %s\n", finding.Printable(c.Wheel))
-			}
-		}
-	}
-	if !plan {
-		fromWheels, fresh, bytes := 0, 0, int64(0)
-		for _, l := range r.Layers {
-			if len(l.Wheels) > 0 {
-				fromWheels++
-			}
-			if !l.Reused {
-				fresh, bytes = fresh+1, bytes+l.Size
-			}
-		}
-		fmt.Fprintf(&b, "  %d layers, %d from wheels, %s; base %s\n", len(r.Layers), fromWheels, megabytes(r.Size), finding.Printable(r.Base.Name))
-		if r.Published {
-			fmt.Fprintf(&b, "  %d layers new (%s), %d requests, %.1f s\n", fresh, megabytes(bytes), r.Requests, r.Seconds)
-		} else {
-			fmt.Fprintf(&b, "  %.1f s\n", r.Seconds)
-		}
-	}
-	if t := r.Test; t != nil && !plan {
-		fmt.Fprintf(&b, "  tests: %s in %.1f s, exit code %d, with %s\n", finding.Printable(strings.Join(t.Command, " ")), t.Seconds, t.ExitCode, t.Engine)
-	}
-	for _, n := range r.Notes {
-		fmt.Fprintf(&b, "  note: %s\n", finding.Printable(n))
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 func buildSummary(r *image.Result) string {

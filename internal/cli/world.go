@@ -34,8 +34,8 @@ func (s *session) indexConfig(url string, extra, findLinks []string) (index.Conf
 	}
 	c.ExtraIndexURLs = append(c.ExtraIndexURLs, extra...)
 	for _, dir := range findLinks {
-		if !isDir(dir) {
-			return c, failure.New(failure.Usage, "", "--find-links %s: not a folder", dir)
+		if !isDir(dir) && !strings.HasPrefix(dir, "https://") && !strings.HasPrefix(dir, "http://") {
+			return c, failure.New(failure.Usage, "", "--find-links %s: not a folder, nor the address of a page", dir)
 		}
 	}
 	// What the environment names may be meant for another machine.
@@ -45,7 +45,7 @@ func (s *session) indexConfig(url string, extra, findLinks []string) (index.Conf
 		if err != nil {
 			return c, err
 		}
-		c.IndexURL = u
+		c.IndexURL, c.Default = u, true
 	}
 	c.Warnf = func(format string, args ...any) { s.logf("warning: "+format, args...) }
 	return c, nil
@@ -54,7 +54,7 @@ func (s *session) indexConfig(url string, extra, findLinks []string) (index.Conf
 func existing(dirs []string) []string {
 	var out []string
 	for _, d := range dirs {
-		if isDir(strings.TrimPrefix(d, "file://")) {
+		if isDir(strings.TrimPrefix(d, "file://")) || strings.Contains(d, "://") {
 			out = append(out, d)
 		}
 	}

@@ -30,7 +30,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.source = &source{client: client, files: map[string][]index.File{}, absent: map[string]string{}}
+	b.source = &source{client: client, hints: b.Index.Default || b.Index.IndexURL == "" || b.Index.NoIndex, files: map[string][]index.File{}, absent: map[string]string{}}
 	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}}
 	wanted, err := b.selection(l, b.Platforms, lock.Target{Extras: b.Extras, Groups: b.Groups, Member: b.member})
 	if err != nil {
@@ -44,7 +44,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 		return nil, err
 	}
 	for _, p := range b.Platforms {
-		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Wheels: choices[p]})
+		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Target: b.bases.facts[p].Target.String(), Folders: b.folders(p), Wheels: choices[p]})
 		for _, c := range choices[p] {
 			for _, n := range c.Notes {
 				b.note("%s==%s: %s", c.Name, c.Version, n)
@@ -102,7 +102,26 @@ func (b *builder) selection(l placed, platforms []string, t lock.Target) (map[st
 		if err := verifiable(l, s.wheels); err != nil {
 			return nil, err
 		}
+		if s.wheels, err = b.located(l, s.wheels); err != nil {
+			return nil, err
+		}
 		out[p] = s
 	}
 	return out, nil
+}
+
+// folders are the packages of a platform that come from the repository.
+func (b *builder) folders(platform string) map[string]string {
+	var out map[string]string
+	for _, p := range b.locals[platform] {
+		if out == nil {
+			out = map[string]string{}
+		}
+		rel, err := relative(repositoryOf(b.Context), p.Source.Path)
+		if err != nil {
+			rel = p.Source.Path
+		}
+		out[p.Name] = rel
+	}
+	return out
 }

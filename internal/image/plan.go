@@ -21,11 +21,15 @@ type Choice struct {
 	// Wheel is the chosen file's name, Tag the best of its tags for the target.
 	Wheel string `json:"wheel"`
 	Tag   string `json:"tag"`
+	// From is where the file is: an address without credentials, or a path.
+	From string `json:"from"`
+	Size int64  `json:"size,omitempty"` // bytes, where the source says it
 	// Notes are what a person should know: the file is yanked, say.
 	Notes []string `json:"notes,omitempty"`
 
 	file index.File
 	pure bool
+	hint bool // the lock says where the file is, not an index
 }
 
 // Missing is a package without a usable wheel.
@@ -75,7 +79,7 @@ func choose(p lock.Package, t tags.Target, rank map[string]int, files []index.Fi
 		}
 		c := candidate{rank: best}
 		c.build, c.rest = n.BuildNumber()
-		c.Choice = Choice{Package: p, Name: p.Name, Version: p.Version, Wheel: f.Name, file: f, pure: pure(n.Tags)}
+		c.Choice = Choice{Package: p, Name: p.Name, Version: p.Version, Wheel: f.Name, From: oneLine(index.Redact(f.URL)), Size: f.Size, file: f, pure: pure(n.Tags)}
 		for _, tag := range n.Tags {
 			if rank[tag] == best {
 				c.Tag = tag
@@ -159,7 +163,7 @@ func refuse(missing []Missing) error {
 	packages := map[string]bool{}
 	for _, m := range missing {
 		packages[m.Package.Name] = true
-		fmt.Fprintf(&b, "\n  %s==%s (%s) for %s\n    accepted: %s", m.Package.Name, m.Package.Version, m.Package.At(), m.Target, accepted(m.Target))
+		fmt.Fprintf(&b, "\n  %s==%s (%s) for %s\n    tried: %s", m.Package.Name, m.Package.Version, m.Package.At(), m.Target, tried(m.Target))
 		if len(m.Seen) == 0 {
 			b.WriteString("\n    there is: no file of this version")
 		}
@@ -177,13 +181,32 @@ func refuse(missing []Missing) error {
 		"planning: no usable wheel for %s:%s", plural(len(packages), "package", "packages"), b.String())
 }
 
-// accepted is a short form of the tags that were tried.
-func accepted(t tags.Target) string {
+// tried is what was looked for, as tags of which the middle is left out.
+func tried(t tags.Target) string {
 	all, err := tags.Supported(t)
 	if err != nil || len(all) == 0 {
 		return "nothing"
 	}
-	return fmt.Sprintf("%d tags, %s … %s", len(all), all[0], all[len(all)-1])
+	// Three parts each: interpreter, ABI, platform; platforms repeat.
+	var pairs, platforms []string
+	for _, tag := range all {
+		parts := strings.Split(tag, "-")
+		if p := parts[0] + "-" + parts[1]; !slices.Contains(pairs, p) && parts[2] != "any" {
+			pairs = append(pairs, p)
+		}
+		if !slices.Contains(platforms, parts[2]) && parts[2] != "any" {
+			platforms = append(platforms, parts[2])
+		}
+	}
+	return fmt.Sprintf("%d tags: %s on %s; %s … %s", len(all), ends(pairs, 3), ends(platforms, 2), all[len(all)-1-t.Python[1]-2], all[len(all)-1])
+}
+
+// ends are the first and the last of a list.
+func ends(list []string, first int) string {
+	if len(list) <= first+1 {
+		return strings.Join(list, ", ")
+	}
+	return strings.Join(list[:first], ", ") + ", … " + list[len(list)-1]
 }
 
 func plural(n int, one, many string) string {

@@ -42,6 +42,10 @@ type Result struct {
 type Platform struct {
 	Platform string `json:"platform"`
 	Digest   string `json:"digest"`
+	// Target is what wheels are chosen for: "linux/amd64, CPython 3.13, glibc 2.41".
+	Target string `json:"target"`
+	// Folders are packages that come from the repository itself, by name.
+	Folders map[string]string `json:"folders,omitempty"`
 	// Tested says whether the tests ran in this very image.
 	Tested bool     `json:"tested"`
 	Wheels []Choice `json:"wheels,omitempty"`

@@ -1,6 +1,7 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/tags"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
@@ -25,24 +27,27 @@ import (
 // parallel bounds look-ups and downloads at the same time.
 const parallel = 8
 
-// source lists files of projects, each project once.
+// source lists the files of packages, each package once.
 type source struct {
 	client *index.Client
+	// hints: a lock that says where files are is believed, and no index asked.
+	hints  bool
 	mu     sync.Mutex
-	files  map[string][]index.File
-	absent map[string]string // why there are no files of a project
+	files  map[string][]index.File // by name and version
+	absent map[string]string       // why there are no files of a package
 }
 
-func (s *source) fill(ctx context.Context, projects []string) error {
-	projects = slices.DeleteFunc(slices.Clone(projects), func(p string) bool {
-		_, done := s.files[p]
-		return done
-	})
+func listed(p lock.Package) string { return p.Name + " " + p.Version }
+
+func (s *source) fill(ctx context.Context, packages map[string]lock.Package) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, p := range projects {
+	for key, p := range packages {
+		if _, done := s.files[key]; done {
+			continue
+		}
 		g.Go(func() error {
-			files, err := s.client.Files(ctx, p)
+			files, err := s.list(ctx, p)
 			if err != nil && !errors.Is(err, index.ErrNoProject) {
 				return fmt.Errorf("looking for wheels: %w", err)
 			}
@@ -53,14 +58,39 @@ func (s *source) fill(ctx context.Context, projects []string) error {
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.files[p] = files
+			s.files[key] = files
 			if err != nil {
-				s.absent[p] = oneLine(err.Error())
+				s.absent[key] = oneLine(err.Error())
 			}
 			return nil
 		})
 	}
 	return g.Wait()
+}
+
+// list is what there is of a package: find-links, then what the lock names, else
+// what the indexes have.
+func (s *source) list(ctx context.Context, p lock.Package) ([]index.File, error) {
+	var own []index.File
+	wheels := false
+	for _, f := range p.Files {
+		at := cmp.Or(f.URL, f.Path)
+		if at == "" {
+			continue
+		}
+		out := index.File{Name: f.Name, URL: at, Hashes: map[string]string{}, RequiresPython: p.RequiresPython, Size: f.Size}
+		for _, h := range f.Hashes {
+			out.Hashes[h.Algorithm] = h.Hex
+		}
+		own = append(own, out)
+		wheels = wheels || strings.HasSuffix(f.Name, ".whl")
+	}
+	direct := p.Source.Kind != lock.FromIndex
+	if !direct && !(s.hints && wheels) {
+		return s.client.Files(ctx, p.Name)
+	}
+	links, err := s.client.Links(ctx, p.Name)
+	return append(links, own...), err
 }
 
 // hashLocal fills in what a folder does not say, so that a wheel rebuilt under
@@ -92,14 +122,13 @@ func hashFile(name string) (string, error) {
 
 // plan chooses the wheels of one selection for each target.
 func (s *source) plan(ctx context.Context, wanted map[string]selected, platforms []string, facts map[string]base.Facts) (map[string][]Choice, error) {
-	var projects []string
+	all := map[string]lock.Package{}
 	for _, p := range platforms {
 		for _, c := range wanted[p].wheels {
-			projects = append(projects, c.Name)
+			all[listed(c)] = c
 		}
 	}
-	slices.Sort(projects)
-	if err := s.fill(ctx, slices.Compact(projects)); err != nil {
+	if err := s.fill(ctx, all); err != nil {
 		return nil, err
 	}
 	out := map[string][]Choice{}
@@ -112,14 +141,15 @@ func (s *source) plan(ctx context.Context, wanted map[string]selected, platforms
 		}
 		rank := tags.Index(supported)
 		for _, pkg := range wanted[p].wheels {
-			c, seen := choose(pkg, target, rank, s.files[pkg.Name])
+			c, seen := choose(pkg, target, rank, s.files[listed(pkg)])
 			if c.Wheel == "" {
-				if why := s.absent[pkg.Name]; why != "" {
-					seen = []string{why}
+				if why := s.absent[listed(pkg)]; why != "" {
+					seen = []string{"nothing: " + why}
 				}
 				missing = append(missing, Missing{Package: pkg, Platform: p, Target: target, Seen: seen})
 				continue
 			}
+			c.hint = pkg.Source.Kind == lock.FromIndex && slices.ContainsFunc(pkg.Files, func(f lock.File) bool { return f.URL == c.file.URL })
 			out[p] = append(out[p], c)
 		}
 		slices.SortFunc(out[p], func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
@@ -202,6 +232,9 @@ func (s *store) one(ctx context.Context, c Choice) (fetched, bool, error) {
 		return fetched{}, false, err
 	}
 	p, n, err := s.client.Download(ctx, c.file, want, dir)
+	if failure.CodeOf(err) == failure.Service && c.hint {
+		p, n, err = s.elsewhere(ctx, c, dir, err)
+	}
 	if err != nil {
 		return fetched{}, false, err
 	}
@@ -213,6 +246,21 @@ func (s *store) one(ctx context.Context, c Choice) (fetched, bool, error) {
 		keep(p, filepath.Join(s.cache, sum+".whl"))
 	}
 	return fetched{p, sum, n}, false, nil
+}
+
+// elsewhere looks for a file at the indexes when it is not where the lock says:
+// an address in a lock is a hint, the hash is what counts.
+func (s *store) elsewhere(ctx context.Context, c Choice, dir string, cause error) (string, int64, error) {
+	files, err := s.client.Files(ctx, c.Name)
+	if err != nil {
+		return "", 0, cause
+	}
+	for _, f := range files {
+		if f.Name == c.Wheel && f.URL != c.file.URL {
+			return s.client.Download(ctx, f, c.Package.SHA256(), dir)
+		}
+	}
+	return "", 0, cause
 }
 
 // keep copies a verified wheel into the cache; that it cannot is no failure.

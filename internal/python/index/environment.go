@@ -10,10 +10,15 @@ import (
 )
 
 // FromEnvironment reads what the user configured for pip and uv. Of each setting
-// the first that is set counts: uv's variables, pip's variables, then pip's
-// files (PIP_CONFIG_FILE, the user's, the machine's). Credentials come from the
-// index URL itself or from netrc, bound to their host. readFile returns an error
-// for a file that is not there.
+// the first that is set counts: uv's variables, pip's variables, pip's files
+// (PIP_CONFIG_FILE, the user's, the machine's), then uv's (the user's, the
+// machine's). Nothing of the project counts here.
+//
+// Credentials come from the index URL itself, from variables named after the
+// host (Variable), from uv's variables for an index that the user's own
+// environment names, or from netrc; each is bound to its host. uv's variables
+// for a name that only the project gives are not used: the project could bind
+// the name to any host. readFile returns an error for a file that is not there.
 func FromEnvironment(getenv func(string) string, home string, readFile func(string) ([]byte, error)) Config {
 	files := []string{getenv("PIP_CONFIG_FILE")}
 	if x := getenv("XDG_CONFIG_HOME"); x != "" {
@@ -44,39 +49,59 @@ func FromEnvironment(getenv func(string) string, home string, readFile func(stri
 		}
 		return ""
 	}
-	pick := func(key string, vars ...string) string {
+	uv := readUV(getenv, home, readFile)
+	pick := func(key, fallback string, vars ...string) string {
 		for _, v := range vars {
 			if s := strings.TrimSpace(getenv(v)); s != "" {
 				return s
 			}
 		}
-		return pip(key)
+		if s := pip(key); s != "" {
+			return s
+		}
+		return fallback
 	}
 	c := Config{
-		IndexURL:       pick("index-url", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"),
-		ExtraIndexURLs: strings.Fields(pick("extra-index-url", "UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")),
-		FindLinks:      strings.Fields(strings.ReplaceAll(pick("find-links", "UV_FIND_LINKS", "PIP_FIND_LINKS"), ",", " ")),
+		IndexURL:       pick("index-url", uv.index, "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL"),
+		ExtraIndexURLs: strings.Fields(pick("extra-index-url", strings.Join(uv.extra, " "), "UV_INDEX", "UV_EXTRA_INDEX_URL", "PIP_EXTRA_INDEX_URL")),
+		FindLinks:      strings.Fields(strings.ReplaceAll(pick("find-links", strings.Join(uv.links, " "), "UV_FIND_LINKS", "PIP_FIND_LINKS"), ",", " ")),
+		NoIndex:        uv.none,
 	}
-	switch strings.ToLower(pick("no-index", "UV_NO_INDEX", "PIP_NO_INDEX")) {
+	switch strings.ToLower(pick("no-index", "", "UV_NO_INDEX", "PIP_NO_INDEX")) {
 	case "1", "true", "yes", "on":
 		c.NoIndex = true
 	}
-	// uv names an index "name=url"; the name is not used here.
-	for i, u := range c.ExtraIndexURLs {
-		if name, rest, ok := strings.Cut(u, "="); ok && !strings.ContainsAny(name, ":/") {
-			c.ExtraIndexURLs[i] = rest
+	// uv writes "name=url"; the name stands for the host in its own variables.
+	named := map[string][2]string{}
+	strip := func(u string) string {
+		name, rest, ok := strings.Cut(u, "=")
+		if !ok || strings.ContainsAny(name, ":/") {
+			return u
 		}
+		uvCredentials(getenv, name, rest, named)
+		return rest
+	}
+	c.IndexURL = strip(c.IndexURL)
+	for i, u := range c.ExtraIndexURLs {
+		c.ExtraIndexURLs[i] = strip(u)
 	}
 	netrc := getenv("NETRC")
 	if netrc == "" && home != "" {
 		netrc = filepath.Join(home, ".netrc")
 	}
+	creds := map[string][2]string{}
 	if data, err := readFile(netrc); err == nil {
-		creds := parseNetrc(data)
-		c.Credentials = func(host string) (string, string, bool) {
-			m, ok := creds[host]
-			return m[0], m[1], ok
+		creds = parseNetrc(data)
+	}
+	c.Credentials = func(host string) (string, string, bool) {
+		if user, password := getenv(Variable(host, "USERNAME")), getenv(Variable(host, "PASSWORD")); password != "" {
+			return user, password, true
 		}
+		if m, ok := named[host]; ok {
+			return m[0], m[1], true
+		}
+		m, ok := creds[hostname(host)]
+		return m[0], m[1], ok
 	}
 	return c
 }

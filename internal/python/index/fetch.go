@@ -68,6 +68,9 @@ func (c *Client) try(ctx context.Context, raw, what string, use func(*http.Respo
 	host := u.Host
 	user := u.User
 	u.User = nil
+	if user == nil {
+		user = c.users[origin(u)]
+	}
 	var last string
 	for n := 1; n <= c.c.Tries; n++ {
 		wait := time.Duration(n) * 500 * time.Millisecond
@@ -112,7 +115,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, user *url.Userinfo, wait 
 		pw, _ := user.Password()
 		req.SetBasicAuth(user.Username(), pw)
 	} else if c.c.Credentials != nil {
-		if name, pw, ok := c.c.Credentials(u.Hostname()); ok {
+		if name, pw, ok := c.c.Credentials(u.Host); ok {
 			req.SetBasicAuth(name, pw)
 		}
 	}
@@ -134,7 +137,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, user *url.Userinfo, wait 
 	case resp.StatusCode == http.StatusNotFound || resp.StatusCode == http.StatusGone:
 		return "", fmt.Errorf("%s: %w", u.Host, ErrNoProject)
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return "", permanent(failure.New(failure.Service, "give credentials for this host in ~/.netrc, or in the index URL of your pip or uv configuration",
+		return "", permanent(failure.New(failure.Service, "give credentials for this host in ~/.netrc, in the index URL of your pip or uv configuration, or in "+Variable(u.Host, "USERNAME")+" and "+Variable(u.Host, "PASSWORD"),
 			"it refuses access (%s)", resp.Status))
 	case resp.StatusCode == http.StatusTooManyRequests || resp.StatusCode >= 500:
 		if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s >= 0 {

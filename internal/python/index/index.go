@@ -34,10 +34,13 @@ type File struct {
 type Config struct {
 	IndexURL       string
 	ExtraIndexURLs []string
-	FindLinks      []string // local folders
+	FindLinks      []string // local folders, or pages with links to wheels
 	NoIndex        bool
-	HTTP           *http.Client // nil: a client with sensible limits
-	// Credentials gives the user and password for a host, and only for it.
+	// Default says that IndexURL is what tools use when nothing is configured.
+	Default bool
+	HTTP    *http.Client // nil: a client with sensible limits
+	// Credentials gives the user and password for a host ("index.example" or
+	// "index.example:8443"), and only for it.
 	Credentials func(host string) (user, password string, ok bool)
 	// Sleep waits between tries; nil sleeps for real.
 	Sleep func(context.Context, time.Duration) error
@@ -48,20 +51,29 @@ type Config struct {
 }
 
 // Client answers for all configured sources.
-type Client struct{ c Config }
+type Client struct {
+	c Config
+	// users are the credentials in configured addresses, by origin
+	// ("https://host:port"): files on the index's own host need them, too.
+	users map[string]*url.Userinfo
+}
 
 // ErrNoProject says that no source knows a project.
 var ErrNoProject = errors.New("no source has the project")
 
 // New checks the configuration and fills in its defaults.
 func New(c Config) (*Client, error) {
-	for _, u := range append(slices.Clone(c.ExtraIndexURLs), c.IndexURL) {
+	users := map[string]*url.Userinfo{}
+	for _, u := range slices.Concat([]string{c.IndexURL}, c.ExtraIndexURLs, pages(c.FindLinks)) {
 		if u == "" {
 			continue
 		}
 		p, err := url.Parse(u)
 		if err != nil || (p.Scheme != "http" && p.Scheme != "https") || p.Host == "" {
 			return nil, fmt.Errorf("index URL %q is not an http or https URL", redact(u))
+		}
+		if _, have := users[origin(p)]; p.User != nil && !have {
+			users[origin(p)] = p.User
 		}
 	}
 	if c.HTTP == nil {
@@ -72,7 +84,7 @@ func New(c Config) (*Client, error) {
 		if len(via) >= 10 {
 			return errors.New("too many redirects")
 		}
-		if req.URL.Host != via[0].URL.Host {
+		if origin(req.URL) != origin(via[0].URL) {
 			req.Header.Del("Authorization") // credentials belong to one host
 		}
 		return nil
@@ -87,21 +99,63 @@ func New(c Config) (*Client, error) {
 	if c.Warnf == nil {
 		c.Warnf = func(string, ...any) {}
 	}
-	return &Client{c}, nil
+	return &Client{c, users}, nil
 }
 
-// Files lists what all sources offer for a project, folders first. A project
-// that none of them knows is ErrNoProject.
-func (c *Client) Files(ctx context.Context, project string) ([]File, error) {
+// pages are the find-links that are addresses.
+func pages(links []string) []string {
+	var out []string
+	for _, l := range links {
+		if remote(l) {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func remote(link string) bool {
+	return strings.HasPrefix(link, "http://") || strings.HasPrefix(link, "https://")
+}
+
+// origin is the scheme, host and port that credentials are bound to.
+func origin(u *url.URL) string { return u.Scheme + "://" + u.Host }
+
+// Links lists what the find-links offer for a project: folders first in the
+// order given, as pip does. A folder that cannot be read is reported and passed
+// over; a page that does not answer is an error.
+func (c *Client) Links(ctx context.Context, project string) ([]File, error) {
 	name := requirement.NormalizeName(project)
 	var out []File
-	for _, dir := range c.c.FindLinks {
-		fs, err := folder(dir, name)
+	for _, link := range c.c.FindLinks {
+		if remote(link) {
+			fs, err := c.page(ctx, link, "find-links")
+			if err != nil && !errors.Is(err, ErrNoProject) {
+				return nil, err
+			}
+			for _, f := range fs {
+				if isOf(f.Name, name) {
+					out = append(out, f)
+				}
+			}
+			continue
+		}
+		fs, err := folder(link, name)
 		if err != nil {
-			c.c.Warnf("find-links folder %s is not read: %v", dir, err)
+			c.c.Warnf("find-links folder %s is not read: %v", link, err)
 			continue
 		}
 		out = append(out, fs...)
+	}
+	return out, nil
+}
+
+// Files lists what all sources offer for a project, find-links first. A project
+// that none of them knows is ErrNoProject.
+func (c *Client) Files(ctx context.Context, project string) ([]File, error) {
+	name := requirement.NormalizeName(project)
+	out, err := c.Links(ctx, project)
+	if err != nil {
+		return nil, err
 	}
 	if c.c.NoIndex {
 		if len(out) == 0 {
@@ -140,8 +194,7 @@ func folder(dir, name string) ([]File, error) {
 	}
 	var out []File
 	for _, e := range es {
-		dist, _, ok := strings.Cut(e.Name(), "-")
-		if !ok || !strings.HasSuffix(e.Name(), ".whl") || requirement.NormalizeName(dist) != name {
+		if !isOf(e.Name(), name) {
 			continue
 		}
 		f := File{Name: e.Name(), URL: filepath.Join(dir, e.Name())}
@@ -153,7 +206,15 @@ func folder(dir, name string) ([]File, error) {
 	return out, nil
 }
 
-// redact removes credentials from a URL that is shown.
+// isOf says whether a file is a wheel of a project.
+func isOf(file, name string) bool {
+	dist, _, ok := strings.Cut(file, "-")
+	return ok && strings.HasSuffix(file, ".whl") && requirement.NormalizeName(dist) == name
+}
+
+// Redact removes credentials from a URL that is shown.
+func Redact(raw string) string { return redact(raw) }
+
 func redact(raw string) string {
 	u, err := url.Parse(raw)
 	if err != nil || u.User == nil {

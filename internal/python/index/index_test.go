@@ -140,7 +140,7 @@ func TestCredentialsStayWithTheirHost(t *testing.T) {
 		http.Redirect(w, r, other.URL, http.StatusFound)
 	}))
 	defer srv.Close()
-	c := client(t, Config{IndexURL: srv.URL, Credentials: func(h string) (string, string, bool) { return "joe", "pw", h == "127.0.0.1" }})
+	c := client(t, Config{IndexURL: srv.URL, Credentials: func(h string) (string, string, bool) { return "joe", "pw", "http://"+h == srv.URL }})
 	if _, err := c.Files(context.Background(), "x"); !errors.Is(err, ErrNoProject) {
 		t.Error(err)
 	}
