@@ -55,13 +55,14 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	fsys := disk.New(root)
+	chosen := spendMemory(s.Getenv)
 	var files []string
 	if c.ChangedSince == "" {
 		files = gitFiles(ctx, root)
 	} else if files, err = changed(ctx, root, c.ChangedSince); err != nil {
 		return nil, err
 	}
-	cfg := pin.Config{Paths: paths, Files: files, Partial: c.ChangedSince != "", Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv}
+	cfg := pin.Config{Paths: paths, Files: files, Partial: c.ChangedSince != "", Ignore: c.Ignore, FailOn: c.FailOn, Today: s.Now(), DefaultIndex: index.DefaultURL, Getenv: s.Getenv, Chosen: chosen}
 	if err := policyOf(s.settings(), &cfg); err != nil {
 		return nil, err
 	}

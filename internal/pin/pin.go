@@ -51,6 +51,8 @@ type Config struct {
 	// is pinned is compared with it, with Fix the findings get fixes from it.
 	Source      Source
 	Verify, Fix bool
+	// Chosen is told how many files will be read, before they are; nil: nobody.
+	Chosen func(files int)
 	// MaxFileSize bounds a file, in bytes; 0 means 4 MiB.
 	MaxFileSize int64
 	// MaxFiles bounds how many files are read; 0 means 20,000.
@@ -114,6 +116,9 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 	files, err := c.choose()
 	if err != nil {
 		return Report{}, err
+	}
+	if cfg.Chosen != nil {
+		cfg.Chosen(len(files))
 	}
 	c.openActionsLock(c.paths[actionsLockPath])
 	var python, others []source
