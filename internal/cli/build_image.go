@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
 	"github.com/fairlead-ci/fairlead/internal/image"
+	"github.com/fairlead-ci/fairlead/internal/sbom"
 )
 
 // buildImageCmd is the definition of build-image.
@@ -71,6 +73,9 @@ type buildImageCmd struct {
 	ExpectDigest     string        `help:"The digest that must come out; anything else is an error, and nothing is published." placeholder:"DIGEST"`
 	TestTimeout      time.Duration `default:"30m" help:"When a test run is given up."`
 	Engine           string        `enum:"auto,podman,docker,none" default:"auto" help:"What runs the tests; none is the kernel's name spaces."`
+
+	Sbom       []string `enum:"spdx,cyclonedx" help:"Write bills of materials: spdx, cyclonedx. What is pushed gets them attached." placeholder:"FORMATS"`
+	SbomFolder string   `help:"Folder for them: sbom.spdx.json, sbom.cdx.json, for several platforms sbom.linux-arm64.spdx.json and so on; the current one if not given." placeholder:"FOLDER"`
 
 	reportFlags
 
@@ -164,6 +169,12 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 			return r, failure.New(failure.Usage, "", "--output %q is not oci:FOLDER, tar:FILE, docker or podman", o)
 		}
 	}
+	for _, f := range c.Sbom {
+		if !slices.Contains(r.SBOM, sbom.Format(f)) {
+			r.SBOM = append(r.SBOM, sbom.Format(f))
+		}
+	}
+	r.SBOMFolder = c.SbomFolder
 	var err error
 	if c.Test != "" && !c.NoTest {
 		t := &image.Test{Requirements: c.TestRequirements, Groups: c.TestGroup, Extras: c.TestExtra, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
@@ -226,7 +237,7 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 		ref = r.Image + "@" + r.Digest
 	}
 	o := &outcome{verdict: r.Verdict, document: r, headline: buildHeadline(r), text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
-		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}}}
+		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}, {"sbom", bills(r)}}}
 	if r.Test != nil {
 		o.report, o.folder = &c.reportFlags, c.Context
 	}
@@ -238,6 +249,15 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 			Message: fmt.Sprintf("%s ended with exit code %d; nothing was published", strings.Join(r.Test.Command, " "), r.Test.ExitCode)}}
 	}
 	return o
+}
+
+// bills are the files of the bills of materials, one a line.
+func bills(r *image.Result) string {
+	var out []string
+	for _, b := range r.Bills {
+		out = append(out, b.Path)
+	}
+	return strings.Join(out, "\n")
 }
 
 // buildHeadline is what is built, or would be, in a line.

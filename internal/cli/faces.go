@@ -50,7 +50,7 @@ func faces() []face {
 		{"pin-check", "Say whether every input of the build is pinned: Python requirements and locks, base images, actions.", "anchor", "blue",
 			counts, []permission{read, checks}},
 		{"build-image", "Turn a locked Python project into a reproducible OCI image, test inside it, publish what passed.", "package", "blue",
-			[]output{verdict, {"image", "The repository."}, {"digest", "The image's digest, sha256:…"}, {"ref", "repository@digest, as promote takes it."}, {"tags", "The tags that were set, one per line."}},
+			[]output{verdict, {"image", "The repository."}, {"digest", "The image's digest, sha256:…"}, {"ref", "repository@digest, as promote takes it."}, {"tags", "The tags that were set, one per line."}, {"sbom", "The bills of materials that were written, one file per line."}},
 			[]permission{read, packages}},
 		{"junit", "Merge test reports in JUnit XML, such as those of shards, into one result.", "check-square", "blue",
 			[]output{verdict, {"tests", "Number of tests."}, {"failures", "Number that failed."}, {"skipped", "Number that were skipped."}}, []permission{checks}},

@@ -37,6 +37,7 @@ var level = []struct {
 	{"internal/ledger", 1},
 	{"internal/attest", 1},
 	{"internal/seqtest", 1},
+	{"internal/sbom", 1},
 	{"internal/engine", 1},
 	{"internal/gha", 1},
 	{"internal/github", 1},

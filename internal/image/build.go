@@ -169,10 +169,12 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 		return nil, err
 	}
 	if app.wheel != nil {
+		app.wheel.project = true
 		wheels = append(wheels, *app.wheel)
 	}
 	all := append(slices.Clone(wheels), app.locals...)
 	if app.own != nil {
+		app.own.project = true
 		all = append(all, *app.own)
 	}
 	if err := disagree(all); err != nil {

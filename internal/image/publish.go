@@ -18,6 +18,9 @@ import (
 // publish writes the outputs and pushes, the registry last: an output that
 // cannot be written leaves the registry as it was.
 func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[string]v1.Image) error {
+	if err := b.bills(images); err != nil {
+		return err
+	}
 	for _, o := range b.Outputs {
 		if err := b.output(ctx, o, what, images); err != nil {
 			return err
@@ -32,7 +35,7 @@ func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[str
 	}
 	b.result.Published = true
 	b.result.Tags = append(b.result.Tags, b.Tags...)
-	return nil
+	return b.attach(ctx, images)
 }
 
 func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, images map[string]v1.Image) error {

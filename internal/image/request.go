@@ -12,6 +12,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/engine"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
+	"github.com/fairlead-ci/fairlead/internal/sbom"
 )
 
 // Where things are in the image. They are part of every digest.
@@ -88,6 +89,11 @@ type Request struct {
 	Created time.Time
 	// Labels are added to the image's.
 	Labels map[string]string
+
+	// SBOM are the formats of bills of materials to write, into SBOMFolder (the
+	// current one if empty), and to attach to what is pushed.
+	SBOM       []sbom.Format
+	SBOMFolder string
 
 	// Test, when set, runs before anything is published.
 	Test *Test

@@ -28,10 +28,12 @@ type Result struct {
 	Base      Base  `json:"base"`
 	Cache     Cache `json:"cache"`
 	Test      *Run  `json:"test,omitempty"`
-	Size      int64 `json:"size"` // compressed bytes of all layers, each once
-	Requests  int64 `json:"requests"`
-	BytesUp   int64 `json:"bytes_up"`
-	BytesDown int64 `json:"bytes_down"`
+	// Bills are the bills of materials that were asked for.
+	Bills     []Bill `json:"sbom,omitempty"`
+	Size      int64  `json:"size"` // compressed bytes of all layers, each once
+	Requests  int64  `json:"requests"`
+	BytesUp   int64  `json:"bytes_up"`
+	BytesDown int64  `json:"bytes_down"`
 	// Seconds is the time the build took.
 	Seconds float64 `json:"seconds"`
 	// Notes are what a person should know, each a sentence.

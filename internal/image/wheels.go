@@ -316,6 +316,8 @@ type built struct {
 	sha256 string
 	size   int64
 	pure   bool
+	// project says that this is the application, not one of its dependencies.
+	project bool
 }
 
 func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed, error) {

@@ -55,6 +55,13 @@ def main():
             if req.markers is not None and not req.markers.evaluate(target["env"]):
                 continue
             hashes = req.hashes(trust_internet=False)
+            # Files of other versions are no candidates: looking at each of them
+            # for every target takes minutes.
+            (pin,) = req.specifier
+            short = pin.version.split("+")[0].rstrip(".0")
+            finder.evaluate_links = lambda evaluator, links: PackageFinder.evaluate_links(
+                finder, evaluator, [x for x in links if short in x.filename]
+            )
             best = finder.find_best_candidate(
                 req.name, specifier=req.specifier, hashes=hashes
             ).best_candidate
