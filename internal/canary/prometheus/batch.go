@@ -38,8 +38,8 @@ type batch struct {
 
 // scraped is what is known of a target's scrapes: one scraped process.
 type scraped struct {
-	key, name string
-	cohort    cohort
+	key, name, job string
+	cohort         cohort
 	// ups are the scrapes, 1 or 0; empty where the server has no "up" for it.
 	ups []point
 	// starts are the process start times, seconds since 1970, by scrape.
@@ -109,6 +109,7 @@ func (b *batch) targetOf(c cohort, s expo.Series) *scraped {
 			t.name = v
 		}
 	}
+	t.job, _ = s.Label("job")
 	b.targets[key] = t
 	return t
 }

@@ -147,10 +147,10 @@ func tellable(counter series.Counter, c cohort, list []rawSeries) error {
 // patience is how many scrapes an instance may miss before it is left out.
 const patience = 3
 
-// horizon is the time up to which every instance was scraped, 0 while a side was
-// not scraped at all. An instance of the canary that does not answer is a
-// problem for as long as the server asks for it: judging the others would hide
-// the crashed one.
+// horizon is the time up to which every instance was scraped, 0 while that is
+// not known. An instance of the canary that counts requests and does not answer
+// is a problem for as long as the server asks for it: judging the others would
+// hide the crashed one.
 func (s *Source) horizon(b *batch) (int64, []string, error) {
 	latest := [2]int64{}
 	for _, t := range b.targets {
@@ -161,33 +161,40 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 			return 0, nil, err
 		}
 	}
+	counting := map[string]bool{}
+	for _, x := range b.tracked {
+		if x.metric != "" {
+			counting[b.targets[x.target].job] = true
+		}
+	}
 	newest := max(latest[baseline], latest[canaries])
-	step := max(s.tally.Interval, 1)
 	end := int64(math.MaxInt64)
 	var notes []string
+	gone := func(t *scraped, why string) {
+		if !s.away[t.key] {
+			notes = append(notes, t.cohort.String()+" "+t.name+" "+why)
+			s.away[t.key] = true
+		}
+	}
 	for _, t := range b.sorted() {
-		down := len(t.ups) > 0 && t.ups[len(t.ups)-1].v == 0
-		behind := newest - t.newest
+		failed := t.failed()
 		switch {
-		case down && t.cohort == canaries:
+		case newest-t.newest > patience*max(s.tally.Interval, 1):
+			gone(t, "vanished from the server's targets; its requests until then are counted")
+			continue
+		case failed == 0:
+			s.away[t.key] = false
+		case !counting[t.job]: // requests are counted elsewhere, by a load balancer say
+			gone(t, "does not answer the server's scrapes")
+		case t.cohort == canaries:
 			return 0, nil, &canary.Problem{Kind: "down", Cohort: t.cohort.String(), Where: t.name,
 				Detail: "its last scrape failed, says the server (up is 0): did it crash?"}
-		case down && t.downFor() <= patience:
+		case failed <= patience:
 			return 0, nil, nil // it may be back with the next scrape
-		case down, behind > patience*step:
-			why := "vanished from the server's targets; its requests until then are counted"
-			if down {
-				why = "does not answer the server's scrapes and is left out until it returns"
-			}
-			if !s.away[t.key] {
-				notes = append(notes, t.cohort.String()+" "+t.name+" "+why)
-				s.away[t.key] = true
-			}
-			if behind > patience*step || down {
-				continue
-			}
+		default:
+			gone(t, "does not answer the server's scrapes and is left out until it returns")
+			continue
 		}
-		s.away[t.key] = false
 		end = min(end, t.newest)
 	}
 	if end == math.MaxInt64 {
@@ -196,8 +203,8 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 	return end, notes, nil
 }
 
-// downFor is how many of the latest scrapes failed.
-func (t *scraped) downFor() int {
+// failed is how many of the latest scrapes failed in a row.
+func (t *scraped) failed() int {
 	n := 0
 	for i := len(t.ups) - 1; i >= 0 && t.ups[i].v == 0; i-- {
 		n++
@@ -220,7 +227,11 @@ func (s *Source) fresh(c cohort, ts int64) error {
 	if ts > s.newest[c] || s.progress[c].IsZero() {
 		s.newest[c], s.progress[c] = max(ts, s.newest[c]), now
 	}
-	switch limit := max(time.Duration(patience*s.tally.Interval)*time.Millisecond, 5*time.Second); {
+	limit := max(time.Duration(patience*s.tally.Interval)*time.Millisecond, 5*time.Second)
+	if s.tally.Interval == 0 {
+		limit = 2 * time.Minute // how often it is scraped is not known yet
+	}
+	switch {
 	case ts == 0 && s.newest[c] == 0:
 		return &canary.Problem{Kind: "no-data", Cohort: c.String(),
 			Detail: "the server has no series with {" + text(s.labels[c]) + "}: is it scraped, are the labels right?"}

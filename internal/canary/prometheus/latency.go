@@ -95,6 +95,9 @@ func (l *latencies) restart() {
 	}
 }
 
+// breakOff ends the comparison for good.
+func (l *latencies) breakOff() { l.Bounds, l.Broken = nil, true }
+
 // add counts requests that were not above a bound; bounds that are not compared
 // are left out.
 func (l *latencies) add(c cohort, le float64, d int64) {

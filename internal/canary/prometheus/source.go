@@ -202,7 +202,7 @@ func (s *Source) window(b *batch, end int64) (canary.Sample, error) {
 	}
 	l := &s.tally.Latency
 	if who := l.complete(b); who != "" {
-		l.Bounds, l.Broken = nil, true
+		l.breakOff()
 		out.Notes = append(out.Notes, who+" shows other buckets than before: response times are not compared from here on")
 	}
 	out.Latency = l.take()
@@ -310,7 +310,7 @@ func (s *Source) Resume(state json.RawMessage) error {
 	if want := text(s.labels[0]) + "|" + text(s.labels[1]); p.Labels != want {
 		return failure.New(failure.Usage, "remove the state file to begin anew", "the state is of a gate with the labels %s, not %s", p.Labels, want)
 	}
-	if p.Tally == nil || p.Tally.Last == nil || p.Tally.Targets == nil {
+	if !p.Tally.valid() {
 		return failure.New(failure.Usage, "remove the state file to begin anew", "the state is not of a Prometheus source")
 	}
 	if p.Tally.Owed == nil {

@@ -28,6 +28,29 @@ type tally struct {
 	Latency latencies        `json:"latency"`
 }
 
+// valid says whether a tally that was read from a file can be gone on with.
+func (t *tally) valid() bool {
+	if t == nil || t.Origin <= 0 || t.End < t.Origin || t.Interval <= 0 || t.Last == nil || t.Targets == nil {
+		return false
+	}
+	for _, s := range t.Last {
+		if s == nil || !countable(s.V) {
+			return false
+		}
+	}
+	for _, p := range t.Targets {
+		if p == nil {
+			return false
+		}
+	}
+	for side := range t.Latency.Cum {
+		if n := len(t.Latency.Bounds); n > 0 && (len(t.Latency.Cum[side]) != n+1 || len(t.Latency.Given[side]) != n+1) {
+			return false
+		}
+	}
+	return true
+}
+
 // standing is a counter's last value, or a histogram's.
 type standing struct {
 	TS     int64            `json:"t"`
@@ -57,11 +80,14 @@ type window struct {
 	notes    []string
 }
 
-func (w *window) note(format string, args ...any) {
+// note says something once, and whether it was new.
+func (w *window) note(format string, args ...any) bool {
 	text := fmt.Sprintf(format, args...)
-	if !slices.Contains(w.notes, text) {
-		w.notes = append(w.notes, text)
+	if slices.Contains(w.notes, text) {
+		return false
 	}
+	w.notes = append(w.notes, text)
+	return true
 }
 
 // advance counts everything up to the end of the window. An error is fatal: the
@@ -80,7 +106,14 @@ func (t *tally) advance(b *batch, end int64) (*window, error) {
 	for i := range b.tracked {
 		x := &b.tracked[i]
 		before := known[x.target]
-		if err := t.follow(b, x, before, end, w); err != nil {
+		if x.metric == "" && t.Latency.Broken {
+			continue
+		}
+		err := t.follow(b, x, before, end, w)
+		if err != nil && x.metric == "" {
+			t.Latency.breakOff()
+			w.note("response times are not compared from here on: %v", err)
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -167,6 +200,11 @@ func (s *scraped) startAt(ts int64) float64 {
 	return found
 }
 
+// wasDown says whether a scrape failed between two others.
+func (s *scraped) wasDown(from, to int64) bool {
+	return slices.ContainsFunc(s.ups, func(p point) bool { return p.ts > from && p.ts < to && p.v == 0 })
+}
+
 // follow counts what one series brought since it was last looked at.
 func (t *tally) follow(b *batch, x *tracked, before process, end int64, w *window) error {
 	target := b.targets[x.target]
@@ -224,8 +262,10 @@ func (t *tally) difference(s *scraped, x *tracked, last standing, p point, w *wi
 	case p.v >= last.V:
 		return p.v - last.V, nil
 	}
-	if was == 0 && is == 0 && p.v <= last.V/2 {
-		w.note("%s %s: %s fell back to %v (restart); it counts from 0", x.cohort, s.name, x.labels.Name, p.v)
+	if was == 0 && is == 0 && (p.v <= last.V/2 || s.wasDown(last.TS, p.ts)) {
+		if w.note("%s %s restarted; its counters start from 0", x.cohort, s.name) {
+			w.restarts[x.cohort].Bad++
+		}
 		return p.v, nil
 	}
 	return 0, t.jumped(s, x, p, w)
