@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -34,6 +35,9 @@ type Options struct {
 	Tries      int
 	// Jobs is the number of parallel transfers; zero means 6.
 	Jobs int
+	// Patience is how long an answer may take, besides the time that its bytes
+	// need; zero means one minute.
+	Patience time.Duration
 }
 
 // Client talks to registries. It is safe for concurrent use. Its errors carry
@@ -42,6 +46,16 @@ type Client struct {
 	options  []remote.Option
 	insecure map[string]bool
 	meter    *meter
+
+	keychain  authn.Keychain
+	userAgent string
+	delay     time.Duration
+	tries     int
+	jobs      int
+	patience  time.Duration
+	sessions  sessions
+	intents   sync.Map
+	ability   ability
 }
 
 // New returns a client. It sends nothing.
@@ -59,20 +73,19 @@ func New(o Options) *Client {
 	if keychain == nil {
 		keychain = authn.DefaultKeychain
 	}
-	return &Client{
-		insecure: insecure,
-		meter:    m,
-		options: []remote.Option{
-			remote.WithAuthFromKeychain(keychain),
-			remote.WithTransport(m),
-			remote.WithUserAgent(cmp.Or(o.UserAgent, "fairlead")),
-			remote.WithJobs(cmp.Or(o.Jobs, 6)),
-			remote.WithRetryBackoff(remote.Backoff{
-				Duration: cmp.Or(o.RetryDelay, 500*time.Millisecond),
-				Factor:   3, Jitter: 0.1, Steps: cmp.Or(o.Tries, 4),
-			}),
-		},
+	c := &Client{
+		insecure: insecure, meter: m, keychain: keychain, userAgent: cmp.Or(o.UserAgent, "fairlead"),
+		delay: cmp.Or(o.RetryDelay, 500*time.Millisecond), tries: cmp.Or(o.Tries, 4), jobs: cmp.Or(o.Jobs, 6), patience: cmp.Or(o.Patience, time.Minute),
+		sessions: sessions{all: map[string]func() (*session, error){}}, ability: ability{not: map[string]bool{}},
 	}
+	c.options = []remote.Option{
+		remote.WithAuthFromKeychain(keychain),
+		remote.WithTransport(m),
+		remote.WithUserAgent(c.userAgent),
+		remote.WithJobs(c.jobs),
+		remote.WithRetryBackoff(remote.Backoff{Duration: c.delay, Factor: 3, Jitter: 0.1, Steps: c.tries}),
+	}
+	return c
 }
 
 // Stats returns what went over the wire so far.

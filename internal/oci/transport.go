@@ -65,6 +65,13 @@ func (m *meter) stats() Stats {
 	return m.total
 }
 
+// mark remembers that a registry has a blob.
+func (m *meter) mark(digest string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.existing[digest] = true
+}
+
 func (m *meter) existed(digest string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

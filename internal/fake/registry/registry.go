@@ -25,13 +25,17 @@ type Options struct {
 	User, Password string
 	// Referrers offers the referrers API of OCI 1.1.
 	Referrers bool
+	// Strict keeps the rules that go-containerregistry's registry lets pass; Dir
+	// and Referrers do not apply. NoSingle, with it, answers an upload in one
+	// request as most registries do: with an upload to go on with.
+	Strict, NoSingle bool
 }
 
 // Fault makes matching requests fail.
 type Fault struct {
 	Method string        // empty: any
 	Path   string        // a part of the path; empty: any
-	Status int           // answer with this status; 0: only wait
+	Status int           // answer with this status; 0: only wait, then answer
 	Times  int           // how often; 0: always
 	Wait   time.Duration // wait before answering
 }
@@ -41,7 +45,11 @@ type Registry struct {
 	// Addr is "127.0.0.1:port".
 	Addr string
 
+	// Trouble does mischief to single requests, after authentication.
+	Trouble *Trouble
+
 	inner   http.Handler
+	strict  *strict
 	options Options
 	server  *http.Server
 
@@ -60,7 +68,14 @@ func Start(ctx context.Context, o Options) (*Registry, error) {
 	if o.Dir != "" {
 		opts = append(opts, ggcr.WithBlobHandler(ggcr.NewDiskBlobHandler(o.Dir)))
 	}
-	r := &Registry{Addr: listener.Addr().String(), inner: ggcr.New(opts...), options: o}
+	r := &Registry{Addr: listener.Addr().String(), options: o}
+	if o.Strict {
+		r.strict = newStrict(o.NoSingle)
+		r.inner = r.strict
+	} else {
+		r.inner = ggcr.New(opts...)
+	}
+	r.Trouble = &Trouble{Next: r.inner}
 	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = r.server.Serve(listener) }()
 	context.AfterFunc(ctx, func() { _ = r.server.Close() })
@@ -106,7 +121,7 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
-	r.inner.ServeHTTP(w, req)
+	r.Trouble.ServeHTTP(w, req)
 }
 
 // next records a request and takes the fault that applies to it.

@@ -113,7 +113,32 @@ func (b *blob) open() (io.ReadCloser, error) {
 		}
 		r.file = f
 	}
-	return both{bufio.NewReaderSize(r, 1<<17), r}, nil
+	return &opened{bufio.NewReaderSize(r, 1<<17), r}, nil
+}
+
+// opened is a blob that is read.
+type opened struct {
+	*bufio.Reader
+	raw *blobReader
+}
+
+// Close implements io.Closer.
+func (o *opened) Close() error { return o.raw.Close() }
+
+// Skip leaves out bytes; it is called before anything is read.
+func (o *opened) Skip(n int64) error {
+	for n > 0 {
+		if o.raw.piece == len(o.raw.pieces) {
+			return fmt.Errorf("reading a layer: %w", io.ErrUnexpectedEOF)
+		}
+		step := min(n, o.raw.pieces[o.raw.piece].n-o.raw.done)
+		n -= step
+		if o.raw.done += step; o.raw.done == o.raw.pieces[o.raw.piece].n {
+			o.raw.piece++
+			o.raw.done = 0
+		}
+	}
+	return nil
 }
 
 type blobReader struct {

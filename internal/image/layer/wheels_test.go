@@ -244,6 +244,31 @@ func TestWheelLayersAreValid(t *testing.T) {
 	}
 }
 
+// From wherever a layer is read, it is the same: uploads go on where they broke.
+func TestSkip(t *testing.T) {
+	l := layerOf(t, "large", generated()["large"])
+	r, err := l.Compressed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := io.ReadAll(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, at := range []int{0, 1, 17, 5000, len(all) / 2, len(all) - 1, len(all)} {
+		r, err := l.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := r.(interface{ Skip(int64) error }).Skip(int64(at)); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, all[at:]) {
+			t.Errorf("from byte %d: %v", at, err)
+		}
+	}
+}
+
 // lazily reads every file of a layer as lazy pulling does.
 func lazily(l *Layer) error {
 	r, err := l.Compressed()
