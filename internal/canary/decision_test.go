@@ -239,7 +239,7 @@ func TestHistorySetsPriorAndDispersion(t *testing.T) {
 	}
 	plan := demoPlan()
 	plan.Metrics[0] = m
-	expect(t, play(t, plan, whole(300, 60, 0)), finding.Fail, EndedDecided, "past errors came in clusters")
+	expect(t, play(t, plan, whole(300, 60, 0)), finding.Fail, EndedDecided, "errors come in clusters")
 }
 
 func TestReplaySeesThroughAChangedVerdict(t *testing.T) {

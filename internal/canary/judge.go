@@ -2,6 +2,7 @@ package canary
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -16,45 +17,54 @@ const brokenBaseline = 0.5
 // same answer, which is what makes a report replayable.
 type judge struct {
 	plan    Plan
-	lag     bool
 	metrics []metricState
+	// bounds are those of the response times, from the first tick that has any.
+	bounds  []float64
 	latency *Latency
 	// judged is the time covered by judged ticks, for rates.
 	judged float64
 	last   float64
 	// covered is when the last tick that was not skipped ended.
-	covered float64
-	verdict finding.Verdict
-	at      float64
-	ticks   int
-	srm     float64
-	held    string
+	covered    float64
+	verdict    finding.Verdict
+	at         float64
+	ticks      int
+	shares     shareWatch
+	held       string
+	conditions []Condition
+	// firing counts the judged ticks in a row for which a condition holds for the
+	// canary alone.
+	firing map[string]int
+	fired  []string
 }
 
 // metricState is one metric's tests and where they stand.
 type metricState struct {
 	Metric
-	failTest, passTest seqtest.Test
-	failed, passed     seqtest.TestState
-	ratio              seqtest.Ratio
-	interval           seqtest.RatioState
-	total              seqtest.Counts
+	tester
+	seen bool
 }
 
-func (m *metricState) lnFail() float64 { return m.failTest.LnE(m.failed) }
-func (m *metricState) lnPass() float64 { return m.passTest.LnE(m.passed) }
+// counts says whether the metric takes part in the verdict.
+func (m *metricState) decides() bool { return m.Gate == Block && (m.seen || !m.IfSeen) }
 
 // newJudge expects a checked plan whose lag is settled.
 func newJudge(plan Plan) *judge {
-	j := &judge{plan: plan, lag: plan.Lag == LagOn, verdict: finding.Inconclusive}
+	j := &judge{plan: plan, verdict: finding.Inconclusive, firing: map[string]int{}, bounds: plan.History.BoundsMS}
 	for _, m := range plan.Metrics {
-		s := metricState{
-			Metric:   m,
-			failTest: m.test(seqtest.Fail, j.lag),
-			passTest: m.test(seqtest.Pass, j.lag),
+		history := plan.History.Ticks[m.Name]
+		s := metricState{Metric: m.WithHistory(history)}
+		// The history stays with the tester, which measures the spread anew as the
+		// run goes on.
+		s.Dispersion = m.Dispersion
+		switch m.Kind {
+		case KindLatency:
+			s.tester = newTimer(s.Metric, plan, plan.History.Times)
+		case KindGauge:
+			s.tester = newReader(s.Metric, plan)
+		default:
+			s.tester = newCounter(s.Metric, plan, history)
 		}
-		s.ratio = seqtest.NewRatio(s.failTest, plan.Alpha)
-		s.interval = s.ratio.Start()
 		j.metrics = append(j.metrics, s)
 	}
 	return j
@@ -72,6 +82,16 @@ func (j *judge) add(t *Tick) {
 	}
 	window := t.Seconds - j.covered
 	j.covered = t.Seconds
+	t.bounds = j.bounds
+	if t.Times != nil && (len(t.Times.Baseline) != len(j.bounds)+1 || len(t.Times.Canary) != len(j.bounds)+1) {
+		t.Times = nil
+	}
+	if t.State == TickWarmUp {
+		for i := range j.metrics {
+			j.metrics[i].seen = j.metrics[i].learn(t) || j.metrics[i].seen
+		}
+		return
+	}
 	if t.State != TickJudged {
 		return
 	}
@@ -80,16 +100,52 @@ func (j *judge) add(t *Tick) {
 	t.Evidence, t.Total = map[string]Evidence{}, map[string]seqtest.Counts{}
 	for i := range j.metrics {
 		m := &j.metrics[i]
-		c := t.Counts[m.Name]
-		m.total = m.total.Plus(c)
-		m.failed = m.failTest.Step(m.failed, c)
-		m.passed = m.passTest.Step(m.passed, c)
-		m.interval = m.ratio.Step(m.interval, c)
-		t.Evidence[m.Name] = Evidence{LnEFail: m.lnFail(), LnEPass: m.lnPass()}
-		t.Total[m.Name] = m.total
+		if !m.step(t) {
+			if _, ok := t.Counts[m.Name]; !ok && m.IfSeen && !m.seen {
+				continue
+			}
+		} else {
+			m.seen = true
+		}
+		iv := m.interval()
+		t.Evidence[m.Name] = Evidence{LnEFail: m.lnFail(), LnEPass: m.lnPass(), Low: iv.Low, High: iv.High}
+		t.Total[m.Name] = m.total()
 	}
+	for i := range j.metrics {
+		if c, ok := t.Counts[j.metrics[i].Name]; ok {
+			j.shares.add(t.Share, c)
+			break
+		}
+	}
+	j.ask(t.Conditions)
 	j.decide(t)
 }
+
+// ask follows the conditions: one that holds for the canary alone, in two ticks
+// in a row, fails the gate. One tick could be the edge of what happened to both.
+func (j *judge) ask(cs []Condition) {
+	for _, c := range cs {
+		i := slices.IndexFunc(j.conditions, func(x Condition) bool { return x.Name == c.Name })
+		if i < 0 {
+			if len(j.conditions) >= maxConditions {
+				continue
+			}
+			j.conditions = append(j.conditions, c)
+		} else {
+			j.conditions[i] = c
+		}
+		if !c.Canary || c.Baseline {
+			j.firing[c.Name] = 0
+			continue
+		}
+		if j.firing[c.Name]++; j.firing[c.Name] >= 2 && !slices.Contains(j.fired, c.Name) {
+			j.fired = append(j.fired, c.Name)
+		}
+	}
+}
+
+// maxConditions bounds what a source may ask.
+const maxConditions = 1000
 
 // decide follows the order of the design: sane data, then FAIL, then PASS.
 func (j *judge) decide(t *Tick) {
@@ -98,18 +154,18 @@ func (j *judge) decide(t *Tick) {
 	if t.Why != "" {
 		return
 	}
-	if seqtest.Combine(j.blocking()) >= seqtest.Threshold(j.plan.Alpha) {
+	if len(j.fired) > 0 || seqtest.Combine(j.blocking()) >= j.plan.failThreshold() {
 		j.verdict, j.at = finding.Fail, t.Seconds
 		return
 	}
-	passed := t.Seconds >= j.plan.earliestPass().Seconds()
+	passed := t.Seconds >= j.plan.earliestPass().Seconds() && (len(j.plan.Steps) == 0 || t.Share == j.plan.Steps[len(j.plan.Steps)-1])
 	for i := range j.metrics {
 		m := &j.metrics[i]
-		if m.Gate != Block {
+		if !m.decides() {
 			continue
 		}
-		if rate := m.total.Baseline.Rate(); rate > brokenBaseline {
-			t.Why = "the baseline itself is broken (" + m.Name + " " + percent(rate) + "): nothing to compare with"
+		if m.broken() {
+			t.Why = "the baseline itself is broken (" + m.Name + " " + percent(m.total().Baseline.Rate()) + "): nothing to compare with"
 			j.held, passed = t.Why, false
 		}
 		passed = passed && m.lnPass() >= seqtest.Threshold(j.plan.Beta)
@@ -119,30 +175,39 @@ func (j *judge) decide(t *Tick) {
 	}
 }
 
+// broken says that the baseline is nothing to compare with. That most responses
+// are slower than a threshold, or most orders are not refunded, is no fault.
+func (m *metricState) broken() bool {
+	return m.Kind == KindCount && m.AboveMS == 0 && m.Direction == Up && m.total().Baseline.Rate() > brokenBaseline
+}
+
 // hold returns why no verdict may be given on the counts so far, or "".
 func (j *judge) hold() string {
 	for i := range j.metrics {
 		m := &j.metrics[i]
-		if m.Gate != Block {
+		if !m.decides() {
 			continue
 		}
-		switch c := m.total; {
+		switch c := m.total(); {
 		case c.Canary.N == 0 && c.Baseline.N == 0:
-			return "no traffic on either side"
+			return "no traffic on either side" + m.which()
 		case c.Canary.N == 0:
-			return "the canary gets no traffic"
+			return "the canary gets no traffic" + m.which()
 		case c.Baseline.N == 0:
-			return "the baseline gets no traffic"
+			return "the baseline gets no traffic" + m.which()
 		}
 	}
-	if j.plan.Share > 0 {
-		c := j.metrics[0].total
-		j.srm = seqtest.SRM(c.Canary.N, c.Canary.N+c.Baseline.N, j.plan.Share)
-		if j.srm >= seqtest.Threshold(seqtest.SRMLevel) {
-			share := float64(c.Canary.N) / float64(c.Canary.N+c.Baseline.N)
-			return "the canary gets " + percent(share) + " of the requests instead of " + percent(j.plan.Share) +
-				": the cohorts are not comparable until the routing is understood"
-		}
+	if share, want, ok := j.shares.mismatch(); ok {
+		return "the canary gets " + percent(share) + " of the requests instead of " + percent(want) +
+			": the cohorts are not comparable until the routing is understood"
+	}
+	return ""
+}
+
+// which names the metric without traffic, unless it is the obvious one.
+func (m *metricState) which() string {
+	if m.Name != Errors {
+		return " (" + m.Name + ")"
 	}
 	return ""
 }
@@ -151,7 +216,7 @@ func (j *judge) hold() string {
 func (j *judge) blocking() []seqtest.Evidence {
 	var es []seqtest.Evidence
 	for i := range j.metrics {
-		if m := &j.metrics[i]; m.Gate == Block {
+		if m := &j.metrics[i]; m.decides() {
 			es = append(es, seqtest.Evidence{LnE: m.lnFail(), Weight: m.Weight})
 		}
 	}
@@ -164,14 +229,14 @@ func (j *judge) named() map[string]bool {
 	var blocking []string
 	for i := range j.metrics {
 		m := &j.metrics[i]
-		if m.Gate == Block {
+		if m.decides() {
 			blocking = append(blocking, m.Name)
 		} else if m.lnFail() >= seqtest.Threshold(j.plan.Alpha) {
 			names[m.Name] = true
 		}
 	}
 	if j.verdict == finding.Fail {
-		for _, i := range seqtest.Culprits(j.blocking(), j.plan.Alpha) {
+		for _, i := range seqtest.Culprits(j.blocking(), math.Exp(-j.plan.failThreshold())) {
 			names[blocking[i]] = true
 		}
 	}
@@ -184,20 +249,25 @@ func (j *judge) metricReports() []MetricReport {
 	var out []MetricReport
 	for i := range j.metrics {
 		m := &j.metrics[i]
+		total := m.total()
 		r := MetricReport{
-			Name: m.Name, Gate: m.Gate, Verdict: finding.Inconclusive,
+			Name: m.Name, Gate: m.Gate, Verdict: finding.Inconclusive, Seen: m.seen,
 			LnEFail: m.lnFail(), LnEPass: m.lnPass(),
 			EFail: capped(m.lnFail()), EPass: capped(m.lnPass()),
-			Ratio:    Interval{Low: m.interval.Low},
-			Baseline: m.total.Baseline, Canary: m.total.Canary,
+			Ratio:    m.interval(),
+			Baseline: total.Baseline, Canary: total.Canary, AboveMS: m.above(),
 		}
-		if !math.IsInf(m.interval.High, 1) {
-			r.Ratio.High = &m.interval.High
+		if d := m.divisor(); d > 1 {
+			r.Divisor = d
+		}
+		if g, ok := m.tester.(*reader); ok && m.seen {
+			canary, baseline := g.levels()
+			r.Gauge = &Gauge{Baseline: baseline, Canary: canary}
 		}
 		switch {
 		case named[m.Name]:
 			r.Verdict = finding.Fail
-		case r.Canary.N > 0 && r.Baseline.N > 0 && r.LnEPass >= seqtest.Threshold(j.plan.Beta) && r.Baseline.Rate() <= brokenBaseline:
+		case r.Canary.N > 0 && r.Baseline.N > 0 && r.LnEPass >= seqtest.Threshold(j.plan.Beta) && !m.broken():
 			r.Verdict = finding.Pass
 		}
 		r.Why = j.metricWhy(m, r)
@@ -211,8 +281,8 @@ func (j *judge) metricReports() []MetricReport {
 func (j *judge) hurt() int64 {
 	worst := 0.0
 	for i := range j.metrics {
-		if m := &j.metrics[i]; m.Gate == Block && m.total.Baseline.N > 0 {
-			c := m.total
+		if m := &j.metrics[i]; m.decides() && m.Kind == KindCount && m.Direction == Up && m.total().Baseline.N > 0 {
+			c := m.total()
 			worst = math.Max(worst, float64(c.Canary.Bad)-float64(c.Canary.N)*c.Baseline.Rate())
 		}
 	}

@@ -1,22 +1,12 @@
 package canary
 
 import (
-	"fmt"
-	"math"
+	"slices"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
-)
-
-// Gate says what a metric's verdict is good for.
-type Gate string
-
-// The three gates: Block decides, Warn is shown with a warning, Observe is shown.
-const (
-	Block   Gate = "block"
-	Warn    Gate = "warn"
-	Observe Gate = "observe"
 )
 
 // Lag says whether evidence must survive a shift of the baseline by one tick.
@@ -29,56 +19,6 @@ const (
 	LagOn   Lag = "on"
 	LagOff  Lag = "off"
 )
-
-// Errors is the name of the metric every source delivers: failed requests.
-const Errors = "errors"
-
-// Metric is one count of bad requests and what is tolerated of it.
-type Metric struct {
-	Name string `json:"name"`
-	Gate Gate   `json:"gate"`
-	// Fail is tolerated: FAIL needs proof that the canary is worse than that.
-	Fail seqtest.Null `json:"fail"`
-	// Pass is the margin: PASS needs proof that the canary is better than that.
-	// It lies at or above Fail.
-	Pass seqtest.Null `json:"pass"`
-	// Weight is the share of the false-alarm budget, relative to other metrics.
-	Weight float64 `json:"weight"`
-	// Prior is what is believed of the baseline before the first tick.
-	Prior seqtest.Prior `json:"prior"`
-	// Dispersion divides the evidence, for errors that come in clusters; 1 for
-	// independent ones.
-	Dispersion float64 `json:"dispersion"`
-}
-
-// ErrorsMetric is the default metric: no tolerance for FAIL, and PASS when the
-// canary is proven less than half a percentage point worse.
-func ErrorsMetric() Metric {
-	return Metric{
-		Name: Errors, Gate: Block,
-		Fail: seqtest.Null{Rho: 1}, Pass: seqtest.Null{Rho: 1, Delta: 0.005},
-		Weight: 1, Prior: seqtest.DefaultPrior(), Dispersion: 1,
-	}
-}
-
-// WithHistory sets the prior and the dispersion from the baseline's ticks before
-// the canary started. Ten minutes or more are worth having; the dispersion is
-// applied only where the history rejects independence.
-func (m Metric) WithHistory(history []seqtest.Cohort) Metric {
-	var all seqtest.Cohort
-	for _, c := range history {
-		all = all.Plus(c)
-	}
-	if all.N == 0 {
-		return m
-	}
-	d := seqtest.Disperse(history)
-	// More weight would let a stale history outvote what is seen now.
-	const most = 2000
-	m.Prior = seqtest.Prior{Rate: d.Rate, Weight: math.Min(float64(all.N), most)}
-	m.Dispersion = d.Divisor()
-	return m
-}
 
 // Plan says what to compare and how sure to be. Start from [DefaultPlan].
 type Plan struct {
@@ -102,19 +42,72 @@ type Plan struct {
 	// Share is the canary's intended share of the traffic, between 0 and 1, or 0
 	// when it is not known. A real share that differs holds the verdict.
 	Share float64
+	// Steps are the shares of traffic that the canary is to get one after the
+	// other, StepEvery apart, through [Deps.Advance]. Evidence is carried over; a
+	// PASS waits for the last step.
+	Steps     []float64
+	StepEvery time.Duration
+	// AtDeadline is the verdict when the deadline comes without one.
+	AtDeadline finding.Verdict
+	// Calibrate uses a threshold for FAIL that holds for looks until the deadline
+	// instead of for ever, where the history says what traffic to expect.
+	Calibrate bool
+	// History is what the baseline did before the run, if the source can tell.
+	History History
+	// Bake compares the time after a rollout with the time before, not two
+	// releases side by side.
+	Bake bool
+
+	// threshold is that of FAIL, as a natural logarithm; 0 for the plain one.
+	threshold float64
 }
 
-// DefaultPlan judges failed requests: a look every 5 seconds, 1 % false alarms,
+// History is the baseline before the run: ticks of bad requests by metric, and
+// response times.
+type History struct {
+	Ticks    map[string][]seqtest.Cohort `json:"ticks,omitempty"`
+	BoundsMS []float64                   `json:"bounds_ms,omitempty"`
+	Times    []int64                     `json:"times,omitempty"`
+	// Seconds is the time that it covers.
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// NewHistory gathers a source's look back over windows of the given seconds.
+func NewHistory(samples []Sample, window float64) History {
+	h := History{Ticks: map[string][]seqtest.Cohort{}, Seconds: window * float64(len(samples))}
+	for _, s := range samples {
+		for name, c := range s.Counts {
+			if c.Check() == nil {
+				h.Ticks[name] = append(h.Ticks[name], c.Baseline)
+			}
+		}
+		if l := s.Latency; l != nil && len(l.Baseline) == len(l.BoundsMS)+1 {
+			if h.Times == nil {
+				h.BoundsMS, h.Times = l.BoundsMS, make([]int64, len(l.Baseline))
+			}
+			if slices.Equal(h.BoundsMS, l.BoundsMS) {
+				for i, n := range l.Baseline {
+					h.Times[i] += n
+				}
+			}
+		}
+	}
+	return h
+}
+
+// DefaultPlan judges failed requests, and response times where the source sees
+// them: a look every 5 seconds, 1 % false alarms,
 // 5 % wrong passes, a quarter of an hour at most.
 func DefaultPlan() Plan {
 	return Plan{
-		Metrics:     []Metric{ErrorsMetric()},
+		Metrics:     []Metric{ErrorsMetric(), LatencyMetric()},
 		Alpha:       0.01,
 		Beta:        0.05,
 		Interval:    5 * time.Second,
 		Deadline:    15 * time.Minute,
 		StartWithin: time.Minute,
 		Lag:         LagAuto,
+		AtDeadline:  finding.Inconclusive,
 	}
 }
 
@@ -139,6 +132,23 @@ func (p Plan) Check() error {
 		return usage("use auto, on or off", "lag %q is not known", p.Lag)
 	case !(p.Share >= 0 && p.Share < 1):
 		return usage("10 % is 0.1; 0 means not known", "share %v must lie between 0 and 1", p.Share)
+	case p.AtDeadline != "" && p.AtDeadline != finding.Pass && p.AtDeadline != finding.Fail && p.AtDeadline != finding.Inconclusive:
+		return usage("use inconclusive, fail or pass", "verdict %q at the deadline is not known", p.AtDeadline)
+	case len(p.Steps) > 0 && p.StepEvery <= 0:
+		return usage("for example 2m", "steps of traffic need a time between them")
+	case len(p.Steps) > 0 && p.earliestPass() > p.Deadline:
+		return usage("raise the deadline, or shorten the steps", "%d steps of %v do not fit before the deadline %v", len(p.Steps), p.StepEvery, p.Deadline)
+	}
+	for i, s := range p.Steps {
+		if !(s > 0 && s <= 1) || i > 0 && s <= p.Steps[i-1] {
+			return usage("for example 5,25,50", "traffic step %v: steps are shares that rise, above 0 and at most 100 %%", s)
+		}
+	}
+	if p.threshold != 0 && !(p.threshold >= 1 && p.threshold <= seqtest.Threshold(p.Alpha)+1e-9) {
+		return usage("", "a threshold of %v cannot be", p.threshold)
+	}
+	if len(p.Metrics) > maxMetrics {
+		return usage("four that decide are plenty", "the plan has %d metrics; at most %d", len(p.Metrics), maxMetrics)
 	}
 	seen, blocking := map[string]bool{}, false
 	for _, m := range p.Metrics {
@@ -149,7 +159,7 @@ func (p Plan) Check() error {
 		if err := m.check(); err != nil {
 			return usage("", "metric %q: %w", m.Name, err)
 		}
-		blocking = blocking || m.Gate == Block
+		blocking = blocking || m.Gate == Block && !m.IfSeen
 	}
 	if !blocking {
 		return usage("set the gate of one metric to block", "no metric blocks, so nothing could be decided")
@@ -157,39 +167,19 @@ func (p Plan) Check() error {
 	return nil
 }
 
-func (m Metric) check() error {
-	if m.Gate != Block && m.Gate != Warn && m.Gate != Observe {
-		return fmt.Errorf("gate %q is not known: use block, warn or observe", m.Gate)
-	}
-	if !(m.Weight > 0) || math.IsInf(m.Weight, 1) {
-		return fmt.Errorf("weight %v must be above 0", m.Weight)
-	}
-	if err := m.test(seqtest.Fail, false).Process.Check(); err != nil {
-		return fmt.Errorf("tolerance: %w", err)
-	}
-	if err := m.test(seqtest.Pass, false).Process.Check(); err != nil {
-		return fmt.Errorf("margin: %w", err)
-	}
-	// Between a lower margin and the tolerance both could be rejected.
-	if m.Pass.Delta < m.Fail.Delta || m.Pass.At(1) < m.Fail.At(1) {
-		return fmt.Errorf("the margin for pass (%s) must not lie below the tolerance for fail (%s)",
-			nullWords(m.Pass), nullWords(m.Fail))
-	}
-	return nil
-}
-
-// test is the metric's sequential test of one side.
-func (m Metric) test(side seqtest.Side, lag bool) seqtest.Test {
-	null := m.Fail
-	if side == seqtest.Pass {
-		null = m.Pass
-	}
-	p := seqtest.NewProcess(side, null)
-	p.Prior, p.Dispersion = m.Prior, m.Dispersion
-	return seqtest.Test{Process: p, Lag: lag}
-}
-
 // earliestPass is the time before which no PASS is given.
 func (p Plan) earliestPass() time.Duration {
-	return max(p.MinDuration, p.WarmUp+2*p.Interval)
+	last := time.Duration(max(0, len(p.Steps)-1)) * p.StepEvery
+	return max(p.MinDuration, p.WarmUp+last+2*p.Interval)
+}
+
+// maxMetrics bounds what one run follows.
+const maxMetrics = 64
+
+// failThreshold is the evidence, as a natural logarithm, that means FAIL.
+func (p Plan) failThreshold() float64 {
+	if p.threshold > 0 {
+		return p.threshold
+	}
+	return seqtest.Threshold(p.Alpha)
 }

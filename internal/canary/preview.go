@@ -31,7 +31,7 @@ type Forecast struct {
 func Preview(plan Plan, seen Seen) Forecast {
 	m := plan.Metrics[0]
 	for _, c := range plan.Metrics {
-		if c.Gate == Block {
+		if c.Gate == Block && c.Kind == KindCount {
 			m = c
 			break
 		}

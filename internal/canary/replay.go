@@ -17,27 +17,12 @@ func Replay(rep Report) (Report, error) {
 	if plan.Lag == LagAuto {
 		return Report{}, failure.New(failure.Usage, "use a report written by canary-gate", "replaying report: the lag rule is not settled in it")
 	}
-	j := newJudge(plan)
-	out := rep
-	out.Ticks = make([]Tick, 0, len(rep.Ticks))
-	fatal := ""
-	for i, t := range rep.Ticks {
-		if t.Seconds < j.last {
-			return Report{}, failure.New(failure.Usage, "use a report written by canary-gate", "replaying report: tick %d goes back in time", i+1)
-		}
-		for name, c := range t.Counts {
-			if err := c.Check(); err != nil {
-				return Report{}, failure.New(failure.Usage, "use a report written by canary-gate", "replaying report: tick %d, metric %q: %w", i+1, name, err)
-			}
-		}
-		if t.State != TickSkipped {
-			t.Evidence, t.Why = nil, ""
-		} else if rep.Ended == EndedRefused {
-			fatal = t.Why
-		}
-		j.add(&t)
-		out.Ticks = append(out.Ticks, t)
+	j, ticks, fatal, err := rejudge(rep, plan)
+	if err != nil {
+		return Report{}, fmt.Errorf("replaying report: %w", err)
 	}
+	out := rep
+	out.Ticks = ticks
 	j.latency = rep.Latency
 	switch {
 	case j.decided():
@@ -47,4 +32,46 @@ func Replay(rep Report) (Report, error) {
 	}
 	out.conclude(j, fatal)
 	return out, nil
+}
+
+// rejudge feeds recorded ticks to a new judge. The last result is why a run was
+// refused, as far as the ticks say so.
+func rejudge(rep Report, plan Plan) (*judge, []Tick, string, error) {
+	hint := "use a report written by canary-gate"
+	j := newJudge(plan)
+	if rep.Latency != nil && j.bounds == nil {
+		j.bounds = rep.Latency.BoundsMS
+	}
+	for i := 1; i < len(j.bounds); i++ {
+		if !(j.bounds[i] > j.bounds[i-1]) {
+			return nil, nil, "", failure.New(failure.Usage, hint, "the bounds of the response times do not rise")
+		}
+	}
+	ticks := make([]Tick, 0, len(rep.Ticks))
+	fatal := ""
+	for i, t := range rep.Ticks {
+		if !(t.Seconds >= j.last) {
+			return nil, nil, "", failure.New(failure.Usage, hint, "tick %d goes back in time", i+1)
+		}
+		for name, c := range t.Counts {
+			if err := c.Check(); err != nil {
+				return nil, nil, "", failure.New(failure.Usage, hint, "tick %d, metric %q: %w", i+1, name, err)
+			}
+		}
+		if t.Times != nil {
+			for _, n := range append(append([]int64{}, t.Times.Baseline...), t.Times.Canary...) {
+				if n < 0 || n > 1<<50 {
+					return nil, nil, "", failure.New(failure.Usage, hint, "tick %d: %d responses cannot be", i+1, n)
+				}
+			}
+		}
+		if t.State != TickSkipped {
+			t.Evidence, t.Why = nil, ""
+		} else if rep.Ended == EndedRefused {
+			fatal = t.Why
+		}
+		j.add(&t)
+		ticks = append(ticks, t)
+	}
+	return j, ticks, fatal, nil
 }

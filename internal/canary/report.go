@@ -25,6 +25,10 @@ type Report struct {
 	Hurt    int64          `json:"hurt"`
 	Metrics []MetricReport `json:"metrics"`
 	Latency *Latency       `json:"latency,omitempty"`
+	// Conditions are the rules that were asked of each side, with what they last
+	// said; Fired names those that failed the gate.
+	Conditions []Condition `json:"conditions,omitempty"`
+	Fired      []string    `json:"fired,omitempty"`
 	// Preview says how long a verdict takes at the traffic that was seen.
 	Preview string `json:"preview,omitempty"`
 	// Problems are what went wrong on the way, each with how often.
@@ -60,7 +64,16 @@ type MetricReport struct {
 	Ratio    Interval       `json:"ratio"`
 	Baseline seqtest.Cohort `json:"baseline"`
 	Canary   seqtest.Cohort `json:"canary"`
-	Why      string         `json:"why"`
+	// AboveMS is the threshold of response times that the counts are for.
+	AboveMS float64 `json:"above_ms,omitempty"`
+	// Divisor is what the evidence was divided by because errors come in
+	// clusters, where that is more than 1.
+	Divisor float64 `json:"divisor,omitempty"`
+	// Gauge is the mean readings of a gauge.
+	Gauge *Gauge `json:"gauge,omitempty"`
+	// Seen is false for a metric that the source never delivered.
+	Seen bool   `json:"seen"`
+	Why  string `json:"why"`
 }
 
 // Interval is for canary rate / baseline rate: each end is wrong with a chance
@@ -86,20 +99,42 @@ type Tick struct {
 	// Seconds since the start of the run.
 	Seconds float64   `json:"seconds"`
 	State   TickState `json:"state"`
-	// Counts are what was new, by metric; Evidence is what they add up to.
-	Counts   map[string]seqtest.Counts `json:"counts,omitempty"`
-	Evidence map[string]Evidence       `json:"evidence,omitempty"`
+	// Counts are what was new, by metric, Times the response times in the buckets
+	// of the report's latency; Evidence is what they add up to.
+	Counts     map[string]seqtest.Counts `json:"counts,omitempty"`
+	Times      *Times                    `json:"times,omitempty"`
+	Gauges     map[string]Gauge          `json:"gauges,omitempty"`
+	Conditions []Condition               `json:"conditions,omitempty"`
+	Evidence   map[string]Evidence       `json:"evidence,omitempty"`
+	// Share is the canary's share of the traffic that this tick was to have,
+	// where there is one; none while a new one is taking effect.
+	Share float64 `json:"share,omitempty"`
 	// Why says why the tick was skipped or a verdict is held back.
 	Why   string   `json:"why,omitempty"`
 	Notes []string `json:"notes,omitempty"`
 	// Total is the judged counts so far, for a live view.
 	Total map[string]seqtest.Counts `json:"-"`
+
+	// bounds are those of Times.
+	bounds []float64
 }
+
+// Times are response times of one tick by bucket; the last one is everything
+// slower.
+type Times struct {
+	Baseline []int64 `json:"baseline"`
+	Canary   []int64 `json:"canary"`
+}
+
+func (t *Times) times() seqtest.Times { return seqtest.Times{Baseline: t.Baseline, Canary: t.Canary} }
 
 // Evidence is a metric's evidence after a tick, as natural logarithms.
 type Evidence struct {
 	LnEFail float64 `json:"ln_e_fail"`
 	LnEPass float64 `json:"ln_e_pass"`
+	// Low and High are the interval for the ratio, where there is one.
+	Low  float64  `json:"low,omitempty"`
+	High *float64 `json:"high,omitempty"`
 }
 
 // ProblemReport is a problem and how often it happened.
@@ -123,25 +158,47 @@ type PlanReport struct {
 	StartWithinSeconds float64  `json:"start_within_seconds"`
 	Lag                Lag      `json:"lag"`
 	Share              float64  `json:"share,omitempty"`
+
+	Steps            []float64       `json:"steps,omitempty"`
+	StepEverySeconds float64         `json:"step_every_seconds,omitempty"`
+	AtDeadline       finding.Verdict `json:"at_deadline,omitempty"`
+	Calibrate        bool            `json:"calibrate,omitempty"`
+	// FailThreshold is the evidence needed for FAIL, as a natural logarithm,
+	// where it is not the plain ln(1/alpha).
+	FailThreshold float64  `json:"fail_threshold,omitempty"`
+	History       *History `json:"history,omitempty"`
+	Bake          bool     `json:"bake,omitempty"`
 }
 
 func (p Plan) report() PlanReport {
-	return PlanReport{
+	out := PlanReport{
+		Steps: p.Steps, StepEverySeconds: p.StepEvery.Seconds(), AtDeadline: p.AtDeadline,
+		Calibrate: p.Calibrate, FailThreshold: p.threshold, Bake: p.Bake,
 		Metrics: p.Metrics, Alpha: p.Alpha, Beta: p.Beta,
 		IntervalSeconds: p.Interval.Seconds(), WarmUpSeconds: p.WarmUp.Seconds(),
 		MinDurationSeconds: p.MinDuration.Seconds(), DeadlineSeconds: p.Deadline.Seconds(),
 		StartWithinSeconds: p.StartWithin.Seconds(), Lag: p.Lag, Share: p.Share,
 	}
+	if len(p.History.Ticks) > 0 || len(p.History.Times) > 0 {
+		out.History = &p.History
+	}
+	return out
 }
 
 // Plan turns the recorded plan back into one that can be applied.
 func (r PlanReport) Plan() Plan {
-	return Plan{
+	p := Plan{
+		Steps: r.Steps, StepEvery: seconds(r.StepEverySeconds), AtDeadline: r.AtDeadline,
+		Calibrate: r.Calibrate, threshold: r.FailThreshold, Bake: r.Bake,
 		Metrics: r.Metrics, Alpha: r.Alpha, Beta: r.Beta,
 		Interval: seconds(r.IntervalSeconds), WarmUp: seconds(r.WarmUpSeconds),
 		MinDuration: seconds(r.MinDurationSeconds), Deadline: seconds(r.DeadlineSeconds),
 		StartWithin: seconds(r.StartWithinSeconds), Lag: r.Lag, Share: r.Share,
 	}
+	if r.History != nil {
+		p.History = *r.History
+	}
+	return p
 }
 
 // ParseReport reads a canary-gate document.

@@ -2,7 +2,9 @@ package canary
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/clock"
@@ -10,14 +12,22 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
 
-// Deps are the clock and the ears of a run. Zero fields mean the real clock and
-// nobody listening.
+// Deps are the clock, the ears and the hands of a run. Zero fields mean the real
+// clock, nobody listening and nothing to be moved.
 type Deps struct {
 	Now func() time.Time
 	// Sleep waits, and returns early with the context's error when it ends.
 	Sleep func(ctx context.Context, d time.Duration) error
 	// Progress hears of every tick as soon as it is judged.
 	Progress func(Tick)
+	// Advance gives the canary a share of the traffic, for a plan with steps. An
+	// error ends the run without a verdict.
+	Advance func(ctx context.Context, share float64) error
+	// Save keeps what is known after every tick, so that another process can go on
+	// from it; see [Resume].
+	Save func(Saved) error
+	// From is what an earlier process saved, or nil.
+	From *Saved
 }
 
 func (d Deps) filled() Deps {
@@ -47,8 +57,13 @@ func Run(ctx context.Context, plan Plan, src Source, deps Deps) (Report, error) 
 			plan.Lag = LagOff
 		}
 	}
-	r := &runner{plan: plan, src: src, deps: deps.filled(), judge: newJudge(plan)}
+	plan.threshold = plan.calibrated()
+	r := &runner{plan: plan, src: src, deps: deps.filled(), step: -1}
 	r.start = r.deps.Now()
+	r.began = r.start
+	if err := r.resume(); err != nil {
+		return Report{}, err
+	}
 	ended := r.watch(ctx)
 	report := r.report(ended)
 	if ended == EndedInterrupted {
@@ -57,41 +72,102 @@ func Run(ctx context.Context, plan Plan, src Source, deps Deps) (Report, error) 
 	return report, nil
 }
 
+// calibrated is the threshold for looks until the deadline at the history's
+// traffic, or 0 for the plain one.
+func (p Plan) calibrated() float64 {
+	seen, ok := p.Seen()
+	if !p.Calibrate || !ok || len(p.Metrics) == 0 {
+		return 0
+	}
+	const runs = 4000
+	m := p.Metrics[0]
+	every := p.Interval.Seconds()
+	process := m.test(seqtest.Fail, false).Process
+	return process.Calibrated(seqtest.Horizon{
+		Ticks:  int(math.Ceil(p.Deadline.Seconds() / every)),
+		Canary: seen.Traffic.Canary * every, Baseline: seen.Traffic.Baseline * every, Rate: seen.BaseRate,
+	}, p.Alpha, runs)
+}
+
+// Seen is the traffic that the history and the plan's share lead to expect.
+func (p Plan) Seen() (Seen, bool) {
+	for _, m := range p.Metrics {
+		var all seqtest.Cohort
+		for _, c := range p.History.Ticks[m.Name] {
+			all = all.Plus(c)
+		}
+		share := p.Share
+		if len(p.Steps) > 0 {
+			share = p.Steps[0]
+		}
+		if all.N > 0 && p.History.Seconds > 0 && share > 0 && share < 1 {
+			rps := float64(all.N) / p.History.Seconds
+			return Seen{Traffic: seqtest.Traffic{Canary: rps * share, Baseline: rps * (1 - share)}, BaseRate: all.Rate()}, true
+		}
+	}
+	return Seen{}, false
+}
+
 // runner is one run: the loop around the judge.
 type runner struct {
-	plan     Plan
-	src      Source
-	deps     Deps
-	judge    *judge
-	start    time.Time
-	ticks    []Tick
-	problems []ProblemReport
-	notes    []note
-	origin   bool
+	plan  Plan
+	src   Source
+	deps  Deps
+	judge *judge
+	// start is when this process began to watch, began when the first one did,
+	// and before the time that earlier processes watched.
+	start, began time.Time
+	before       time.Duration
+	ticks        []Tick
+	problems     []ProblemReport
+	notes        []note
+	origin       bool
 	// covered is when the last good sample was taken: the next one covers the
 	// time since then.
 	covered time.Duration
 	fatal   string
+	// step is the traffic step in force, -1 for none, since stepped; settling is
+	// true until a sample lies wholly under it.
+	step     int
+	stepped  time.Duration
+	settling bool
 }
+
+// elapsed is the time watched, over all processes.
+func (r *runner) elapsed() time.Duration { return r.before + r.deps.Now().Sub(r.start) }
 
 // watch looks at the source until something ends the run.
 func (r *runner) watch(ctx context.Context) Ended {
+	if r.judge.decided() {
+		return EndedDecided
+	}
+	if !r.advance(ctx, r.elapsed()) {
+		return EndedRefused
+	}
 	for {
 		sample, err := r.src.Sample(ctx)
 		if ctx.Err() != nil {
 			return EndedInterrupted
 		}
-		elapsed := r.deps.Now().Sub(r.start)
+		elapsed := r.elapsed()
 		r.record(elapsed, sample, err)
+		r.save()
+		here := elapsed - r.before
 		switch {
 		case r.judge.decided():
 			return EndedDecided
 		case r.fatal != "":
 			return EndedRefused
-		case elapsed >= r.plan.Deadline:
+		case here >= r.plan.Deadline:
 			return EndedDeadline
-		case !r.origin && r.plan.StartWithin > 0 && elapsed >= r.plan.StartWithin:
+		case !r.origin && r.plan.StartWithin > 0 && here >= r.plan.StartWithin:
 			return EndedNoStart
+		}
+		if !r.advance(ctx, elapsed) {
+			if ctx.Err() != nil {
+				return EndedInterrupted
+			}
+			return EndedRefused
 		}
 		if r.deps.Sleep(ctx, r.pause(r.deps.Now().Sub(r.start))) != nil {
 			return EndedInterrupted
@@ -99,12 +175,37 @@ func (r *runner) watch(ctx context.Context) Ended {
 	}
 }
 
+// advance moves the traffic to the step that is due. The time of a step in which
+// the source was not seen does not count.
+func (r *runner) advance(ctx context.Context, elapsed time.Duration) bool {
+	if r.step+1 >= len(r.plan.Steps) {
+		return true
+	}
+	if r.step >= 0 && (!r.origin || r.judge.held != "" || r.covered-r.stepped < r.plan.StepEvery) {
+		return true
+	}
+	r.step++
+	share := r.plan.Steps[r.step]
+	if r.deps.Advance != nil {
+		if err := r.deps.Advance(ctx, share); err != nil {
+			r.fatal = "giving the canary " + percent(share) + " of the traffic: " + err.Error()
+			t := Tick{Seconds: elapsed.Seconds(), State: TickSkipped, Why: r.problem(&Problem{Kind: "step", Detail: r.fatal, Fatal: true})}
+			r.judge.add(&t)
+			r.ticks = append(r.ticks, t)
+			return false
+		}
+	}
+	r.note(elapsed.Seconds(), "the canary is given "+percent(share)+" of the traffic")
+	r.stepped, r.settling = r.elapsed(), true
+	return true
+}
+
 // pause is the time to the next look: on a fixed grid, so that slow answers do
 // not stretch the ticks, and exactly at the end of warm-up and at the deadline.
 func (r *runner) pause(elapsed time.Duration) time.Duration {
 	next := (elapsed/r.plan.Interval + 1) * r.plan.Interval
-	if elapsed < r.plan.WarmUp {
-		next = min(next, r.plan.WarmUp)
+	if warm := r.plan.WarmUp - r.before; elapsed < warm {
+		next = min(next, warm)
 	}
 	return max(min(next, r.plan.Deadline)-elapsed, time.Millisecond)
 }
@@ -118,16 +219,19 @@ func (r *runner) record(elapsed time.Duration, s Sample, err error) {
 		return
 	}
 	t := Tick{Seconds: elapsed.Seconds(), Notes: s.Notes}
+	state := TickJudged
 	switch {
 	case err != nil:
 		t.State, t.Why = TickSkipped, r.problem(err)
 	case s.Origin:
 		t.State, r.origin, r.covered = TickOrigin, true, elapsed
-	case r.covered < r.plan.WarmUp:
-		t.State, t.Counts, r.covered = TickWarmUp, s.Counts, elapsed
 	default:
-		t.State, t.Counts, r.covered = TickJudged, s.Counts, elapsed
-		r.judge.latency = r.judge.latency.plus(s.Latency)
+		if r.covered < r.plan.WarmUp {
+			state = TickWarmUp
+		}
+		t.State, t.Counts, t.Gauges, t.Conditions, t.Share = state, s.Counts, seenGauges(s.Gauges), s.Conditions, r.share()
+		r.origin, r.covered, r.settling = true, elapsed, false
+		r.times(&t, s.Latency)
 	}
 	r.judge.add(&t)
 	for _, text := range s.Notes {
@@ -137,18 +241,74 @@ func (r *runner) record(elapsed time.Duration, s Sample, err error) {
 	r.deps.Progress(t)
 }
 
+// seenGauges leaves out what was not seen, which JSON has no number for.
+func seenGauges(gs map[string]Gauge) map[string]Gauge {
+	var out map[string]Gauge
+	for name, g := range gs {
+		if !math.IsNaN(g.Baseline+g.Canary) && !math.IsInf(g.Baseline+g.Canary, 0) {
+			if out == nil {
+				out = map[string]Gauge{}
+			}
+			out[name] = g
+		}
+	}
+	return out
+}
+
+// share is the canary's intended share for a sample that ends now.
+func (r *runner) share() float64 {
+	switch {
+	case r.settling:
+		return 0
+	case r.step >= 0:
+		return r.plan.Steps[r.step]
+	}
+	return r.plan.Share
+}
+
+// times takes over the sample's response times, if they come in the buckets that
+// the run began with.
+func (r *runner) times(t *Tick, l *Latency) {
+	if l == nil || len(l.Baseline) != len(l.BoundsMS)+1 || len(l.Canary) != len(l.BoundsMS)+1 || len(l.BoundsMS) == 0 {
+		return
+	}
+	if r.judge.bounds == nil {
+		r.judge.bounds = l.BoundsMS
+	}
+	if !sameBounds(r.judge.bounds, l.BoundsMS) {
+		r.note(t.Seconds, "the buckets of the response times have changed: what comes in other ones is left out")
+		return
+	}
+	t.Times = &Times{Baseline: l.Baseline, Canary: l.Canary}
+	if t.State == TickJudged {
+		r.judge.latency = r.judge.latency.plus(l)
+	}
+}
+
+func sameBounds(a, b []float64) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if math.Abs(a[i]-b[i]) > 1e-9*math.Abs(a[i]) {
+			return false
+		}
+	}
+	return true
+}
+
 // note is a sentence of the source, when it was first said and how often.
 type note struct {
-	text  string
-	after float64
-	count int
+	Text  string  `json:"text"`
+	After float64 `json:"after"`
+	Count int     `json:"count"`
 }
 
 func (r *runner) note(after float64, text string) {
 	const most = 100
 	for i := range r.notes {
-		if r.notes[i].text == text {
-			r.notes[i].count++
+		if r.notes[i].Text == text {
+			r.notes[i].Count++
 			return
 		}
 	}
@@ -180,13 +340,18 @@ func (r *runner) problem(err error) string {
 
 func (r *runner) report(ended Ended) Report {
 	rep := Report{
-		Schema: 1, Tool: "canary-gate", Ended: ended, Started: r.start.UTC(),
+		Schema: 1, Tool: "canary-gate", Ended: ended, Started: r.began.UTC(),
 		Latency: r.judge.latency, Problems: r.problems,
 		Plan: r.plan.report(), Ticks: r.ticks,
-		DecidedAfterSeconds: r.deps.Now().Sub(r.start).Seconds(),
+		DecidedAfterSeconds: r.elapsed().Seconds(),
+	}
+	if rep.Latency == nil && len(r.judge.bounds) > 0 {
+		// Replaying needs the bounds, also when nothing was judged yet.
+		none := func() []int64 { return make([]int64, len(r.judge.bounds)+1) }
+		rep.Latency = &Latency{BoundsMS: r.judge.bounds, Baseline: none(), Canary: none()}
 	}
 	for _, n := range r.notes {
-		rep.Notes = append(rep.Notes, "after "+duration(n.after)+": "+n.text+times(n.count))
+		rep.Notes = append(rep.Notes, "after "+duration(n.After)+": "+n.Text+times(n.Count))
 	}
 	rep.conclude(r.judge, r.fatal)
 	return rep
@@ -204,12 +369,37 @@ func (rep *Report) conclude(j *judge, fatal string) {
 	}
 	rep.Hurt = j.hurt()
 	rep.Metrics = j.metricReports()
-	if len(rep.Metrics) > 0 && j.judged > 0 {
-		c := j.metrics[0].total
+	rep.Conditions, rep.Fired = j.conditions, j.fired
+	if c := j.traffic(); j.judged > 0 && c.Canary.N+c.Baseline.N > 0 {
 		rep.Preview = Preview(j.plan, Seen{
 			Traffic:  seqtest.Traffic{Canary: float64(c.Canary.N) / j.judged, Baseline: float64(c.Baseline.N) / j.judged},
 			BaseRate: c.Baseline.Rate(),
 		}).Text
 	}
 	rep.Reason = rep.sentence(j, fatal)
+	if rep.Ended == EndedDeadline && rep.Verdict == finding.Inconclusive && (j.plan.AtDeadline == finding.Pass || j.plan.AtDeadline == finding.Fail) {
+		rep.Verdict = j.plan.AtDeadline
+		rep.Reason = "the policy for the deadline, not the numbers': " + rep.Reason
+	}
+}
+
+// traffic is what the first metric that was counted has seen.
+func (j *judge) traffic() seqtest.Counts {
+	for i := range j.metrics {
+		if m := &j.metrics[i]; m.Kind == KindCount && m.seen {
+			return m.total()
+		}
+	}
+	return seqtest.Counts{}
+}
+
+// Saved is what one process hands to the next: what was seen, and the source's
+// place. Key says whom it is about.
+type Saved struct {
+	Schema int             `json:"schema"`
+	Key    string          `json:"key"`
+	Report Report          `json:"report"`
+	Notes  []note          `json:"notes,omitempty"`
+	Step   int             `json:"step"`
+	Source json.RawMessage `json:"source,omitempty"`
 }

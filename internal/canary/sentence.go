@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -20,9 +21,15 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 	var parts []string
 	switch rep.Verdict {
 	case finding.Fail:
-		for i, m := range rep.Metrics {
+		for _, m := range rep.Metrics {
 			if m.Gate == Block && m.Verdict == finding.Fail {
-				parts = append(parts, failSentence(m)+j.metrics[i].clustered())
+				parts = append(parts, failSentence(m)+clustered(m))
+			}
+		}
+		if len(rep.Fired) > 0 {
+			parts = append(parts, rep.firedWords())
+			if len(parts) == 1 {
+				return parts[0]
 			}
 		}
 		if len(parts) == 0 {
@@ -35,18 +42,18 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 		return said + comma + "chance of a false alarm under " + percent(j.plan.Alpha)
 	case finding.Pass:
 		for _, m := range rep.Metrics {
-			if m.Gate == Block {
+			if m.Gate == Block && m.Seen {
 				parts = append(parts, m.Why)
 			}
 		}
-		return strings.Join(parts, " · ")
+		return strings.Join(parts, " · ") + j.bakeWords()
 	}
 	return rep.undecided(j)
 }
 
 // failSentence is one culprit: counts first, then how much worse at least.
 func failSentence(m MetricReport) string {
-	s := m.Name + " " + count(m.Canary.Bad) + " of " + count(m.Canary.N) +
+	s := m.label() + " " + count(m.Canary.Bad) + " of " + count(m.Canary.N) +
 		" against " + count(m.Baseline.Bad) + " of " + count(m.Baseline.N)
 	if m.Ratio.Low >= 1.1 {
 		s += "; at least " + atLeast(m.Ratio.Low) + "× worse"
@@ -58,11 +65,40 @@ func failSentence(m MetricReport) string {
 func (rep *Report) allCounts() string {
 	var parts []string
 	for _, m := range rep.Metrics {
-		if m.Gate == Block {
-			parts = append(parts, bothCounts(m.Name, m.Canary, m.Baseline))
+		if m.Gate == Block && m.Seen {
+			parts = append(parts, bothCounts(m.label(), m.Canary, m.Baseline))
 		}
 	}
+	if len(parts) == 0 {
+		return "nothing was counted"
+	}
 	return strings.Join(parts, " · ")
+}
+
+// label is the metric's name, with the threshold that its counts are for.
+func (m MetricReport) label() string {
+	if m.AboveMS > 0 {
+		return m.Name + " > " + milliseconds(m.AboveMS)
+	}
+	return m.Name
+}
+
+// firedWords names the rules that hold for the canary alone.
+func (rep *Report) firedWords() string {
+	var parts []string
+	for _, name := range rep.Fired {
+		s := strconv.Quote(name)
+		for _, c := range rep.Conditions {
+			if c.Name == name && c.Why != "" {
+				s += " (" + c.Why + ")"
+			}
+		}
+		parts = append(parts, s)
+	}
+	if len(parts) == 1 {
+		return "the alert " + parts[0] + " fires for the canary and not for the baseline"
+	}
+	return "the alerts " + strings.Join(parts, ", ") + " fire for the canary and not for the baseline"
 }
 
 func bothCounts(name string, canary, baseline seqtest.Cohort) string {
@@ -104,27 +140,78 @@ func (rep *Report) soFar(j *judge) string {
 
 // metricWhy is one metric's sentence.
 func (j *judge) metricWhy(m *metricState, r MetricReport) string {
-	both := bothCounts(m.Name, r.Canary, r.Baseline)
+	if g, ok := m.tester.(*reader); ok {
+		return j.gaugeWhy(g, r)
+	}
+	both := bothCounts(r.label(), r.Canary, r.Baseline)
+	needed := odds(seqtest.Threshold(j.plan.Alpha))
+	if m.decides() {
+		needed = odds(j.plan.failThreshold())
+	}
 	switch {
+	case !r.Seen && m.IfSeen:
+		return m.Name + ": the source does not show it"
 	case r.Verdict == finding.Fail:
-		s := failSentence(r) + "; evidence " + odds(r.LnEFail) + ", needed " + odds(seqtest.Threshold(j.plan.Alpha))
+		s := failSentence(r) + "; evidence " + odds(r.LnEFail) + ", needed " + needed
 		if m.Fail.Rho != 1 || m.Fail.Delta != 0 {
 			s += "; tolerated " + nullWords(m.Fail)
 		}
-		return s + m.clustered()
+		return s + clustered(r)
 	case r.Verdict == finding.Pass:
-		return both + "; " + marginWords(m.Pass) + " (" + surely(j.plan.Beta) + ")" + m.clustered()
+		where := ""
+		if m.Kind == KindLatency {
+			where = "at every threshold "
+		}
+		return both + "; " + where + m.passWords() + " (" + surely(j.plan.Beta) + ")" + clustered(r)
 	case r.Canary.N == 0 || r.Baseline.N == 0:
 		return both + "; no traffic to compare"
 	}
-	return both + "; evidence for fail " + odds(r.LnEFail) + " (needed " + odds(seqtest.Threshold(j.plan.Alpha)) +
-		"), for pass " + odds(r.LnEPass) + " (needed " + odds(seqtest.Threshold(j.plan.Beta)) + ")" + m.clustered()
+	return both + "; evidence for fail " + odds(r.LnEFail) + " (needed " + needed +
+		"), for pass " + odds(r.LnEPass) + " (needed " + odds(seqtest.Threshold(j.plan.Beta)) + ")" + clustered(r)
+}
+
+// passWords is what a PASS has proven, in the metric's direction.
+func (m Metric) passWords() string {
+	switch m.Direction {
+	case Down:
+		return "the baseline's is " + marginWords(m.Pass)
+	case Either:
+		return marginWords(m.Pass) + ", either way"
+	}
+	return marginWords(m.Pass)
+}
+
+// gaugeWhy is a gauge's sentence.
+func (j *judge) gaugeWhy(g *reader, r MetricReport) string {
+	if r.Gauge == nil {
+		return r.Name + ": the source does not show it"
+	}
+	s := r.Name + " " + quantity(r.Gauge.Canary) + " (canary) and " + quantity(r.Gauge.Baseline) + " (baseline) on average"
+	switch {
+	case g.leak >= seqtest.Threshold(g.alpha):
+		s += "; the canary's keeps growing against the baseline's: a leak, unless the baseline is older and done growing"
+	case g.known && g.lower > 0:
+		s += "; higher than tolerated"
+	case !g.known:
+		s += "; not enough readings to compare levels"
+	default:
+		s += "; no difference is proven"
+	}
+	return s
 }
 
 // clustered says that the evidence was divided.
-func (m *metricState) clustered() string {
-	if m.Dispersion <= 1 {
+func clustered(r MetricReport) string {
+	if r.Divisor <= 1 {
 		return ""
 	}
-	return "; past errors came in clusters, so the evidence is divided by " + number(m.Dispersion)
+	return "; errors come in clusters, so the evidence is divided by " + number(r.Divisor)
+}
+
+// bakeWords say what a comparison with the time before can prove.
+func (j *judge) bakeWords() string {
+	if !j.plan.Bake {
+		return ""
+	}
+	return "; compared with the time before the rollout, so that anything else that changed since counts, too"
 }

@@ -14,8 +14,9 @@ import (
 func (rep Report) Text(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "canary %s: %s\n", rep.Headline(), printable(rep.Reason))
-	for _, m := range rep.Metrics {
-		if len(rep.Metrics) > 1 || m.Gate != Block || m.Verdict != rep.Verdict {
+	shown := rep.shown()
+	for _, m := range shown {
+		if len(shown) > 1 || m.Gate != Block || m.Verdict != rep.Verdict {
 			fmt.Fprintf(&b, "  %-12s  %s\n", gateWord(m), printable(m.Why))
 		}
 	}
@@ -44,12 +45,16 @@ func (rep Report) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s:** %s\n\n", rep.Headline(), markdown(rep.Reason))
 	fmt.Fprintf(&b, "| metric | canary | baseline | ratio (%s) | verdict |\n|---|---|---|---|---|\n", percent(1-rep.Plan.Alpha))
-	for _, m := range rep.Metrics {
+	for _, m := range rep.shown() {
 		verdict := string(m.Verdict)
 		if m.Verdict == finding.Fail {
 			verdict = "**" + strings.ToUpper(gateWord(m)) + "**"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", markdown(m.Name), share(m.Canary), share(m.Baseline), m.Ratio.words(), verdict)
+		canary, baseline, ratio := share(m.Canary), share(m.Baseline), m.Ratio.words()
+		if m.Gauge != nil {
+			canary, baseline, ratio = quantity(m.Gauge.Canary), quantity(m.Gauge.Baseline), ""
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", markdown(m.label()), canary, baseline, ratio, verdict)
 	}
 	var tail []string
 	if line := rep.sparkline(40); line != "" {
@@ -75,6 +80,26 @@ func (rep Report) Summary() string {
 		b.WriteString("\n</details>\n")
 	}
 	return b.String()
+}
+
+// shown leaves out what the source never delivered and nobody insisted on.
+func (rep Report) shown() []MetricReport {
+	var out []MetricReport
+	for _, m := range rep.Metrics {
+		if m.Seen || !rep.ifSeen(m.Name) {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (rep Report) ifSeen(name string) bool {
+	for _, m := range rep.Plan.Metrics {
+		if m.Name == name {
+			return m.IfSeen
+		}
+	}
+	return false
 }
 
 func (i Interval) words() string {
@@ -136,8 +161,8 @@ func (rep Report) sparkline(width int) string {
 		better = func(a, b Evidence) bool { return a.LnEPass < b.LnEPass }
 	}
 	name, best := "", Evidence{}
-	for _, m := range rep.Metrics {
-		if e := (Evidence{m.LnEFail, m.LnEPass}); m.Gate == Block && (name == "" || better(e, best)) {
+	for _, m := range rep.shown() {
+		if e := (Evidence{LnEFail: m.LnEFail, LnEPass: m.LnEPass}); m.Gate == Block && (name == "" || better(e, best)) {
 			name, best = m.Name, e
 		}
 	}

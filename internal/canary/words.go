@@ -146,3 +146,27 @@ func odds(ln float64) string {
 
 // surely writes a probability of being right: "95 % sure".
 func surely(beta float64) string { return percent(1-beta) + " sure" }
+
+// milliseconds writes a threshold of response times: "250 ms", "2.5 s".
+func milliseconds(ms float64) string {
+	if ms >= 1000 {
+		return strconv.FormatFloat(ms/1000, 'g', 4, 64) + " s"
+	}
+	return strconv.FormatFloat(ms, 'g', 4, 64) + " ms"
+}
+
+// quantity writes a reading of unknown unit with three digits: "1.25 M".
+func quantity(x float64) string {
+	for _, u := range []struct {
+		size float64
+		name string
+	}{{1e12, " T"}, {1e9, " G"}, {1e6, " M"}, {1e4, " k"}} {
+		if v := math.Abs(x); v >= u.size {
+			if u.size == 1e4 {
+				u.size = 1e3
+			}
+			return strconv.FormatFloat(x/u.size, 'g', 3, 64) + u.name
+		}
+	}
+	return strconv.FormatFloat(x, 'g', 3, 64)
+}

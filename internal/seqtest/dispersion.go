@@ -112,7 +112,8 @@ func (s Spread) common(next Counts) bool {
 	return float64(burst.Bad) > want+surprising*math.Sqrt(want+1) && around.Rate() > burst.Rate()/4
 }
 
-// Measure is the dispersion as far as it is known.
+// Measure is the dispersion as far as it is known: 1 before there are ticks
+// enough to tell.
 func (s Spread) Measure() Dispersion {
 	all := s.seen
 	if len(s.History) > 0 {

@@ -92,3 +92,23 @@ func moments(xs []float64) (mean, sd float64) {
 	}
 	return mean, math.Sqrt(sd / math.Max(1, float64(len(xs)-1)))
 }
+
+// GrowthLnE is the log evidence that a series grows: its steps go up more often
+// than down. Steps of a series that does not grow are as likely to go either way,
+// and the steps of noise around a level even tend to turn back, which only makes
+// the evidence smaller.
+func GrowthLnE(xs []float64) float64 {
+	ups := []float64{0.7, 0.9}
+	terms := make([]float64, len(ups))
+	for i := 1; i < len(xs); i++ {
+		for k, p := range ups {
+			switch {
+			case xs[i] > xs[i-1]:
+				terms[k] += math.Log(2 * p)
+			case xs[i] < xs[i-1]:
+				terms[k] += math.Log(2 * (1 - p))
+			}
+		}
+	}
+	return logSumExp(terms) - math.Log(float64(len(terms)))
+}
