@@ -36,7 +36,7 @@ func (r registryFlags) keychain(s *session, image string) (authn.Keychain, error
 		chain = append(chain, hostKeychain{host, authn.AuthConfig{Username: r.RegistryUsername, Password: r.RegistryPassword}})
 	}
 	// Who signed in by hand, with docker/login-action say, meant that.
-	chain = append(chain, authn.DefaultKeychain)
+	chain = append(chain, authn.DefaultKeychain, newCloudKeychain(s.gha.Mask))
 	if token := s.githubToken(); token != "" {
 		chain = append(chain, hostKeychain{"ghcr.io", authn.AuthConfig{Username: firstOf(s.Getenv("GITHUB_ACTOR"), "fairlead"), Password: token}})
 	}
