@@ -36,28 +36,31 @@ type buildImageCmd struct {
 	Platforms         []string `help:"Platforms, such as linux/amd64,linux/arm64; linux/amd64 if not given, for base host this machine's." placeholder:"LIST"`
 
 	Image         string   `help:"Repository to publish to, such as ghcr.io/acme/shop." placeholder:"REPO"`
-	Tags          []string `help:"Tags to set." placeholder:"LIST"`
+	Tags          []string `help:"Tags to set, or whole references REPOSITORY:TAG, of several repositories if need be." placeholder:"LIST"`
 	Push          bool     `help:"Publish the image (after its tests passed)."`
 	ForceHostPush bool     `help:"Publish an image on base host beyond this machine."`
-	Output        []string `help:"Write the image: oci:FOLDER, tar:FILE, docker or podman. Repeatable." sep:"none" placeholder:"WHERE"`
+	Outputs       []string `aliases:"output" help:"Write the image: oci:FOLDER, oci-archive:FILE, tar:FILE (for docker load), docker, podman or registry; buildx's type=…,dest=… is understood. Repeatable." sep:"none" placeholder:"WHERE"`
+	MetadataFile  string   `help:"Write digest, image ID and names to this file, as buildx does." placeholder:"FILE"`
 	registryFlags
 	Insecure []string `help:"Registry hosts to reach without TLS (loopback needs no naming)." placeholder:"HOST"`
+	Mirror   []string `help:"Registry to read a base from instead of its own, HOST=MIRROR, such as docker.io=mirror.example/hub; digests stay what they are." placeholder:"HOST=MIRROR"`
 
-	FindLinks     []string `help:"Folder with wheels. Repeatable." sep:"none" placeholder:"FOLDER"`
+	FindLinks     []string `help:"Folder with wheels, or page with links to them. Repeatable." sep:"none" placeholder:"FOLDER"`
 	IndexURL      string   `name:"index-url" help:"Package index; pip's or uv's configured one if not given." placeholder:"URL"`
 	ExtraIndexURL []string `name:"extra-index-url" help:"Further package index. Repeatable." sep:"none" placeholder:"URL"`
 
-	Project    string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
-	Wheel      string   `help:"Prebuilt wheel of the project, installed instead of the sources." placeholder:"FILE"`
-	Include    []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
-	Entrypoint string   `help:"Command of the process web, which a container starts; the Procfile's, else found in the source, if not given." placeholder:"COMMAND"`
-	Process    []string `help:"Further process NAME=COMMAND, beside or instead of the Procfile's: a container starts it by its name. Repeatable." sep:"none" placeholder:"PROCESS"`
-	Port       int      `default:"8000" help:"Port that the application is told in PORT."`
-	User       string   `default:"65532:65532" help:"User that the application runs as: UID:GID." placeholder:"UID:GID"`
-	Labels     []string `help:"Label KEY=VALUE. Repeatable." sep:"none" placeholder:"KEY=VALUE"`
-	Revision   string   `help:"Source revision, for the image's annotations; GITHUB_SHA if not given." placeholder:"SHA"`
-	Source     string   `help:"Source repository's URL, for the annotations." placeholder:"URL"`
-	AppVersion string   `help:"Version of the application, for the annotations." placeholder:"VERSION"`
+	Project     string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
+	Wheel       string   `help:"Prebuilt wheel of the project, installed instead of the sources." placeholder:"FILE"`
+	Include     []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
+	Entrypoint  string   `help:"Command of the process web, which a container starts; the Procfile's, else found in the source, if not given." placeholder:"COMMAND"`
+	Process     []string `help:"Further process NAME=COMMAND, beside or instead of the Procfile's: a container starts it by its name. Repeatable." sep:"none" placeholder:"PROCESS"`
+	Port        int      `default:"8000" help:"Port that the application is told in PORT."`
+	User        string   `default:"65532:65532" help:"User that the application runs as: UID:GID." placeholder:"UID:GID"`
+	Labels      []string `help:"Label KEY=VALUE. Repeatable." sep:"none" placeholder:"KEY=VALUE"`
+	Annotations []string `help:"Annotation KEY=VALUE of manifests and index; index:KEY=VALUE or manifest[PLATFORM]:KEY=VALUE for one. Repeatable." sep:"none" placeholder:"KEY=VALUE"`
+	Revision    string   `help:"Source revision, for the image's annotations; GITHUB_SHA if not given." placeholder:"SHA"`
+	Source      string   `help:"Source repository's URL, for the annotations." placeholder:"URL"`
+	AppVersion  string   `help:"Version of the application, for the annotations." placeholder:"VERSION"`
 
 	Test             string        `help:"Command that tests the image from inside, such as \"pytest -q\"; only what passes is published." placeholder:"COMMAND"`
 	TestRequirements string        `help:"Hashed requirements file with what only the tests need, relative to the context." placeholder:"FILE"`
@@ -92,7 +95,7 @@ func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	keychain, err := c.keychain(s, c.Image)
+	keychain, err := c.keychain(s, req.Image)
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +124,11 @@ func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
 			return nil, failure.New(failure.Usage, "", "--junit: %w", err)
 		}
 	}
+	if c.MetadataFile != "" && !c.Plan && res.Verdict == finding.Pass {
+		if err := writeMetadata(c.MetadataFile, res); err != nil {
+			return nil, err
+		}
+	}
 	return c.outcome(res), nil
 }
 
@@ -136,7 +144,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		return image.Request{}, failure.New(failure.Usage, "--base REPOSITORY@sha256:… of a Python image, or --base host for a first look", "no base image is named")
 	}
 	r := image.Request{
-		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms, Image: c.Image, Tags: c.Tags,
+		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms,
 		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
 		Entrypoint: c.Entrypoint, Processes: c.Process, Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
 	}
@@ -160,13 +168,22 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		}
 		r.Labels[k] = v
 	}
-	for _, o := range c.Output {
-		kind, path, _ := strings.Cut(o, ":")
-		switch k := image.OutputKind(kind); {
-		case (k == image.OutputOCI || k == image.OutputTar) && path != "", (k == image.OutputDocker || k == image.OutputPodman) && path == "":
-			r.Outputs = append(r.Outputs, image.Output{Kind: k, Path: path})
+	for _, text := range c.Annotations {
+		a, err := annotation(text)
+		if err != nil {
+			return r, err
+		}
+		r.Annotations = append(r.Annotations, a...)
+	}
+	for _, text := range c.Outputs {
+		o, push, err := where(text)
+		switch {
+		case err != nil:
+			return r, err
+		case push:
+			r.Push = true
 		default:
-			return r, failure.New(failure.Usage, "", "--output %q is not oci:FOLDER, tar:FILE, docker or podman", o)
+			r.Outputs = append(r.Outputs, o)
 		}
 	}
 	for _, f := range c.Sbom {
@@ -175,7 +192,21 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		}
 	}
 	r.SBOMFolder = c.SbomFolder
-	var err error
+	for _, m := range c.Mirror {
+		from, to, ok := strings.Cut(m, "=")
+		if !ok || from == "" || to == "" || strings.Contains(to, "://") {
+			return r, failure.New(failure.Usage, "for example docker.io=mirror.example/hub", "--mirror %q is not HOST=MIRROR", m)
+		}
+		if r.Mirrors == nil {
+			r.Mirrors = map[string]string{}
+		}
+		r.Mirrors[from] = to
+	}
+	to, err := destinations(c.Image, c.Tags)
+	if err != nil {
+		return r, err
+	}
+	r.Image, r.Tags, r.Further = to[0].Repository, to[0].Tags, to[1:]
 	if c.Test != "" && !c.NoTest {
 		t := &image.Test{Requirements: c.TestRequirements, Groups: c.TestGroup, Extras: c.TestExtra, Env: c.TestEnv, Include: c.TestInclude, Timeout: c.TestTimeout, Network: engine.NetworkNone}
 		if c.TestNetwork == "host" {
@@ -237,7 +268,7 @@ func (c *buildImageCmd) outcome(r *image.Result) *outcome {
 		ref = r.Image + "@" + r.Digest
 	}
 	o := &outcome{verdict: r.Verdict, document: r, headline: buildHeadline(r), text: func(w io.Writer) error { return buildText(w, r, c.Plan) }, summary: buildSummary(r),
-		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}, {"sbom", bills(r)}}}
+		outputs: []pair{{"image", r.Image}, {"digest", r.Digest}, {"ref", ref}, {"verdict", string(r.Verdict)}, {"tags", strings.Join(r.Tags, "\n")}, {"imageid", imageID(r)}, {"metadata", buildxMetadata(r)}, {"sbom", bills(r)}}}
 	if r.Test != nil {
 		o.report, o.folder = &c.reportFlags, c.Context
 	}

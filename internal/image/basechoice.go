@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
@@ -45,7 +46,7 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		if err != nil {
 			return nil, err
 		}
-		pull = func(platform string) (v1.Image, error) { return b.deps.Registry.Image(ctx, ref, platform) }
+		pull = func(platform string) (v1.Image, error) { return b.deps.Registry.Image(ctx, b.mirrored(ref), platform) }
 	}
 	for _, p := range b.Platforms {
 		img, err := pull(p)
@@ -95,7 +96,7 @@ func baseOf(platform string) string {
 
 // resolveBase turns the base's reference into one by digest.
 func (b *builder) resolveBase(ctx context.Context, out *bases) (string, error) {
-	digest, err := b.deps.Registry.Resolve(ctx, b.Base)
+	digest, err := b.deps.Registry.Resolve(ctx, b.mirrored(b.Base))
 	if err != nil {
 		return "", fmt.Errorf("resolving the base: %w", err)
 	}
@@ -110,6 +111,26 @@ func (b *builder) resolveBase(ctx context.Context, out *bases) (string, error) {
 	}
 	out.notes = append(out.notes, fmt.Sprintf("base: %s is a tag, which moves; today it means %s@%s", b.Base, repo, digest))
 	return repo + "@" + digest, nil
+}
+
+// mirrored is a reference on the mirror that is to be read instead.
+func (b *builder) mirrored(ref string) string {
+	parsed, err := name.ParseReference(ref)
+	if err != nil {
+		return ref
+	}
+	repo := parsed.Context()
+	for from, to := range b.Mirrors {
+		if reg, err := name.NewRegistry(from); err != nil || reg.RegistryStr() != repo.RegistryStr() {
+			continue
+		}
+		separator := ":"
+		if _, pinned := parsed.(name.Digest); pinned {
+			separator = "@"
+		}
+		return strings.TrimSuffix(to, "/") + "/" + repo.RepositoryStr() + separator + parsed.Identifier()
+	}
+	return ref
 }
 
 // untagged is a reference without its tag; a registry's port is no tag.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -214,7 +215,9 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	set := func(c *v1.ConfigFile) {
 		b.runtime(c, processes, app.pythonPath, metrics && countsMetrics(b.tree, app, siteOf(facts.Target.Python)), meta)
 	}
-	img, err := compose(b.bases.images[p], layers, set, meta, b.Created)
+	notes := maps.Clone(meta)
+	maps.Copy(notes, on(b.Annotations, "manifest", p))
+	img, err := compose(b.bases.images[p], layers, set, notes, b.Created)
 	if err != nil {
 		return nil, err
 	}

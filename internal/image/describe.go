@@ -2,6 +2,7 @@ package image
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -73,7 +74,9 @@ func (b *builder) combine(images map[string]v1.Image) (oci.Artifact, error) {
 			add = append(add, mutate.IndexAddendum{Add: images[p], Descriptor: v1.Descriptor{Platform: platform}})
 		}
 		idx := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), add...)
-		annotated, ok := mutate.Annotations(idx, b.metadata(b.bases.name, b.bases.digest)).(v1.ImageIndex)
+		notes := b.metadata(b.bases.name, b.bases.digest)
+		maps.Copy(notes, on(b.Annotations, "index", ""))
+		annotated, ok := mutate.Annotations(idx, notes).(v1.ImageIndex)
 		if !ok {
 			return nil, fmt.Errorf("annotating the index: not an index any more")
 		}
@@ -84,7 +87,37 @@ func (b *builder) combine(images map[string]v1.Image) (oci.Artifact, error) {
 		return nil, fmt.Errorf("computing the digest: %w", err)
 	}
 	b.result.Digest = digest.String()
+	if err := b.identify(what, images); err != nil {
+		return nil, err
+	}
 	return what, nil
+}
+
+// identify enters what other tools know an image by.
+func (b *builder) identify(what oci.Artifact, images map[string]v1.Image) error {
+	described, ok := what.(interface {
+		MediaType() (types.MediaType, error)
+		Size() (int64, error)
+	})
+	if !ok {
+		return fmt.Errorf("describing the image: it has no type")
+	}
+	mt, err := described.MediaType()
+	if err != nil {
+		return fmt.Errorf("describing the image: %w", err)
+	}
+	if b.result.ManifestSize, err = described.Size(); err != nil {
+		return fmt.Errorf("describing the image: %w", err)
+	}
+	b.result.MediaType = string(mt)
+	for i, p := range b.result.Platforms {
+		id, err := images[p.Platform].ConfigName()
+		if err != nil {
+			return fmt.Errorf("describing the image: %w", err)
+		}
+		b.result.Platforms[i].ImageID = id.String()
+	}
+	return nil
 }
 
 // finish adds what is known only at the end.

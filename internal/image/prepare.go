@@ -83,8 +83,8 @@ func (r Request) check() error {
 		}
 	}
 	for _, o := range r.Outputs {
-		if !slices.Contains([]OutputKind{OutputOCI, OutputTar, OutputDocker, OutputPodman}, o.Kind) {
-			return failure.New(failure.Usage, "write oci:FOLDER, tar:FILE, docker or podman", "output %q is not known", o.Kind)
+		if !slices.Contains([]OutputKind{OutputOCI, OutputOCITar, OutputTar, OutputDocker, OutputPodman}, o.Kind) {
+			return failure.New(failure.Usage, "write oci:FOLDER, oci-archive:FILE, tar:FILE, docker or podman", "output %q is not known", o.Kind)
 		}
 		if o.Kind == OutputTar && len(r.Platforms) > 1 {
 			return failure.New(failure.Usage, "use oci:FOLDER", "output tar:%s: a docker archive holds one platform, not %d", o.Path, len(r.Platforms))

@@ -35,6 +35,15 @@ func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[str
 	}
 	b.result.Published = true
 	b.result.Tags = append(b.result.Tags, b.Tags...)
+	for _, d := range b.Further {
+		b.deps.say("pushing %s to %s", b.result.Digest, d.Repository)
+		if err := b.deps.Registry.Push(ctx, d.Repository, what, d.Tags); err != nil {
+			return fmt.Errorf("after %s was pushed: %w", b.Image, err)
+		}
+		for _, t := range d.Tags {
+			b.result.Tags = append(b.result.Tags, d.Repository+":"+t)
+		}
+	}
 	return b.attach(ctx, images)
 }
 
@@ -47,6 +56,8 @@ func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, image
 	switch o.Kind {
 	case OutputOCI:
 		return oci.WriteLayout(o.Path, what, tag)
+	case OutputOCITar:
+		return writeFile(o.Path, func(f *os.File) error { return oci.WriteLayoutArchive(f, what, tag, b.work) })
 	case OutputTar:
 		return writeFile(o.Path, func(f *os.File) error {
 			return oci.WriteArchive(f, name+":"+tag, images[b.Platforms[0]])

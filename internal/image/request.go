@@ -53,6 +53,8 @@ type Request struct {
 	// Image is the repository to publish to, "registry/owner/name".
 	Image string
 	Tags  []string
+	// Further are other repositories that get the same image.
+	Further []Destination
 	// Push publishes to Image; it happens after the tests passed.
 	Push bool
 	// ForceHostPush allows to publish a base host image beyond loopback.
@@ -95,8 +97,42 @@ type Request struct {
 	SBOM       []sbom.Format
 	SBOMFolder string
 
+	// Annotations are added to manifests and index.
+	Annotations []Annotation
+
+	// Mirrors says which registry is read instead of another, "docker.io" to
+	// "mirror.example/hub"; digests stay what they are.
+	Mirrors map[string]string
+
 	// Test, when set, runs before anything is published.
 	Test *Test
+}
+
+// Destination is a repository and the tags to set in it.
+type Destination struct {
+	Repository string
+	Tags       []string
+}
+
+// Annotation is one of the user's annotations.
+type Annotation struct {
+	Key, Value string
+	// Level is "manifest" or "index"; "" is both.
+	Level string
+	// Platform limits it to one platform's manifest; "" is all.
+	Platform string
+}
+
+// on are the annotations of a manifest ("manifest" and its platform) or the
+// index.
+func on(all []Annotation, level, platform string) map[string]string {
+	out := map[string]string{}
+	for _, a := range all {
+		if (a.Level == "" || a.Level == level) && (a.Platform == "" || a.Platform == platform) {
+			out[a.Key] = a.Value
+		}
+	}
+	return out
 }
 
 // ProjectMode says how the application gets into the image.
@@ -116,16 +152,17 @@ const (
 // Output is a place the image is written to besides the registry.
 type Output struct {
 	Kind OutputKind
-	Path string // of oci and tar
+	Path string // of oci, oci-archive and tar
 }
 
-// OutputKind is "oci", "tar", "docker" or "podman".
+// OutputKind is "oci", "oci-archive", "tar", "docker" or "podman".
 type OutputKind string
 
 // The output kinds.
 const (
-	OutputOCI    OutputKind = "oci"
-	OutputTar    OutputKind = "tar"
+	OutputOCI    OutputKind = "oci" // a folder
+	OutputOCITar OutputKind = "oci-archive"
+	OutputTar    OutputKind = "tar" // for docker load
 	OutputDocker OutputKind = "docker"
 	OutputPodman OutputKind = "podman"
 )

@@ -17,10 +17,13 @@ type Result struct {
 	// Image is the repository, or "" when none was named.
 	Image string `json:"image"`
 	// Digest is that of the index, or of the image when there is one platform.
-	Digest    string     `json:"digest"`
-	Platforms []Platform `json:"platforms"`
-	Tags      []string   `json:"tags"`
-	Layers    []Layer    `json:"layers"`
+	Digest    string `json:"digest"`
+	MediaType string `json:"media_type,omitempty"`
+	// ManifestSize is the length in bytes of what Digest names.
+	ManifestSize int64      `json:"manifest_size,omitempty"`
+	Platforms    []Platform `json:"platforms"`
+	Tags         []string   `json:"tags"`
+	Layers       []Layer    `json:"layers"`
 	// Processes are what a container can start, by name, as commands.
 	Processes map[string]string `json:"processes,omitempty"`
 	// Published says whether Image holds Digest now.
@@ -44,6 +47,8 @@ type Result struct {
 type Platform struct {
 	Platform string `json:"platform"`
 	Digest   string `json:"digest"`
+	// ImageID is the digest of the configuration, by which engines know an image.
+	ImageID string `json:"image_id,omitempty"`
 	// Target is what wheels are chosen for: "linux/amd64, CPython 3.13, glibc 2.41".
 	Target string `json:"target"`
 	// Folders are packages that come from the repository itself, by name.
