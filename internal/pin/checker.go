@@ -20,6 +20,7 @@ type checker struct {
 	ignores  []*ignoring         // comments in the files that were read
 	seen     map[string]bool     // files whose comments were looked for
 	readers  map[string][]string // the commands that read a requirements file
+	resolved []string            // requirements files that a command reads without --no-deps
 	linked   []source            // files that only a command tells to be requirements
 	python   *pythonFile         // what of a requirements file is needed to place it
 	// what a Source may be asked, its answers, and whether one is missing

@@ -99,6 +99,9 @@ func (c *checker) link(file string, s script, u command.Use, at place) {
 	}
 	said := fmt.Sprintf("read by: %s:%d  %s", file, at.line, finding.PrintableLine(u.Tool+" … "+u.Text))
 	c.readers[name] = append(c.readers[name], said)
+	if !u.NoDeps {
+		c.resolved = append(c.resolved, name)
+	}
 	if kind := kindOf(name); kind != kindRequirements && kind != kindConstraints && kind != kindManifest && kind != kindLock {
 		c.linked = append(c.linked, source{name, map[bool]fileKind{true: kindConstraints, false: kindRequirements}[u.Kind == command.Constraints]})
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
 )
 
@@ -34,9 +35,18 @@ func (c *checker) fix(ctx context.Context, findings []finding.Finding, excepted 
 		}
 	}
 	fetch(ctx, a, a.releases, distinct(projects, func(s string) string { return s }), src.Releases)
+	open := c.openSets(ctx, wants)
 	files := map[string]*fixed{}
 	for _, w := range wants {
 		f := &findings[w.finding]
+		if w.hash && len(w.python) > 0 {
+			if why := open[w.python[0].set]; why != "" {
+				f.Context = append(f.Context, "no hashes written: "+why)
+				if w.hash = false; f.Rule == "python/no-hash" || f.Rule == "python/mixed-hashes" {
+					continue
+				}
+			}
+		}
 		done, err := c.fixOne(w, files)
 		switch {
 		case err != nil:
@@ -125,6 +135,55 @@ func (c *checker) bareOf(set string) []askedRequirement {
 		}
 	}
 	return out
+}
+
+// openSets are the requirements files that lack what their packages need, with
+// why: hashes there would make pip refuse to install anything.
+func (c *checker) openSets(ctx context.Context, wants []want) map[string]string {
+	out := map[string]string{}
+	for _, w := range wants {
+		for _, p := range w.python {
+			if _, done := out[p.set]; !w.hash || done {
+				continue
+			}
+			out[p.set] = ""
+			l := c.lockOf(p.set)
+			if err := c.fetchRequires(ctx, l.Packages); err != nil {
+				out[p.set] = "whether the file lists every dependency could not be asked: " + finding.PrintableLine(err.Error())
+				continue
+			}
+			if gaps := gapsOf(l, known{answers: c.answers}); len(gaps) > 0 {
+				g := gaps[0]
+				out[p.set] = fmt.Sprintf("%s needs %s, which the file does not have", g.Package.Name, g.Needs.String())
+				if n := len(gaps) - 1; n > 0 {
+					out[p.set] += fmt.Sprintf(" (and %d more)", n)
+				}
+				out[p.set] += "; with hashes pip would refuse to install it"
+			}
+		}
+	}
+	return out
+}
+
+// lockOf is a requirements file as a lock, with the versions that fixes choose.
+func (c *checker) lockOf(set string) lock.Lock {
+	l := lock.Lock{Path: set, Format: lock.Requirements}
+	for _, p := range c.asked.python {
+		if p.set != set {
+			continue
+		}
+		v, ok := exact(p.req)
+		if !ok {
+			best, err := choose(p, c.answers.releases[requirement.NormalizeName(p.req.Name)].value)
+			if err != nil {
+				continue
+			}
+			v = best.Version
+		}
+		l.Packages = append(l.Packages, lock.Package{Name: requirement.NormalizeName(p.req.Name), Version: v, Extras: p.req.Extras, Marker: p.req.Marker, Main: true,
+			Source: lock.Source{Kind: lock.FromIndex}, Path: p.at.path, Line: p.at.line, Column: p.at.col})
+	}
+	return l
 }
 
 // fixed is a file that edits are made for.

@@ -30,6 +30,8 @@ func known() *pin.Resolution {
 		Images: map[string]string{"python:3.13-slim": "sha256:" + hexA, "redis:latest": "sha256:" + hexB, "localhost:5000/a/b:1": "sha256:" + hexC, "docker/dockerfile:1": "sha256:" + hexA},
 		Packages: map[string][]pin.Release{
 			"flask":    {{Version: "3.0.0", Hashes: []string{"sha256:" + hexA}}, {Version: "3.1.0", Hashes: []string{"sha256:" + hexC, "sha256:" + hexB}}, {Version: "3.2.0rc1"}, {Version: "4.0", Yanked: true}},
+			"django":   {{Version: "5.1", Hashes: []string{"sha256:" + hexA}, Requires: []string{"asgiref>=3.7", "tzdata; sys_platform == 'win32'"}}},
+			"asgiref":  {{Version: "3.8", Hashes: []string{"sha256:" + hexB}, Requires: []string{"typing-extensions>=4; python_version < '3.11'"}}},
 			"zope-foo": {{Version: "5.0a1", Hashes: []string{"sha256:" + hexA}}},
 		},
 	}
@@ -72,6 +74,8 @@ var fixes = []struct{ name, path, before, after string }{
 	{"hashes are wanted where others have them", "requirements.txt", "flask~=3.0\nzope.foo==5.0a1 --hash=sha256:" + hexA + "\n", "flask==3.1.0 \\\n    --hash=sha256:" + hexB + " \\\n    --hash=sha256:" + hexC + "\nzope.foo==5.0a1 --hash=sha256:" + hexA + "\n"},
 	{"hashes decide the version", "requirements.txt", "flask==3.* --hash=sha256:" + hexA + "\n", "flask==3.0.0 --hash=sha256:" + hexA + "\n"},
 	{"all bare ones together, CRLF", "requirements.txt", "flask==3.0.0\r\nzope.foo==5.0a1\r\n", "flask==3.0.0 \\\r\n    --hash=sha256:" + hexA + "\r\nzope.foo==5.0a1 \\\r\n    --hash=sha256:" + hexA + "\r\n"},
+	{"no hashes where a dependency is not listed", "requirements.txt", "django>=5\n", "django==5.1\n"},
+	{"hashes where all are listed", "requirements.txt", "django==5.1\nasgiref\n", "django==5.1 \\\n    --hash=sha256:" + hexA + "\nasgiref==3.8 \\\n    --hash=sha256:" + hexB + "\n"},
 	{"a hash that is none", "requirements.txt", "flask>=3 --hash=sha256:abc\n", ""},
 	{"on several lines", "requirements.txt", "flask \\\n  >=3\n", ""},
 	{"commands", "ci", wfText("      - run: |\n          pip install flask 'flask<3.1'\n          uvx flask --version; uvx --from flask x\n"),

@@ -65,9 +65,11 @@ func (c *checker) adopt(sub *checker) {
 		c.readers[name] = append(c.readers[name], by...)
 	}
 	c.linked = append(c.linked, sub.linked...)
+	c.resolved = append(c.resolved, sub.resolved...)
 	c.asked.actions = append(c.asked.actions, sub.asked.actions...)
 	c.asked.images = append(c.asked.images, sub.asked.images...)
 	c.asked.python = append(c.asked.python, sub.asked.python...)
+	c.asked.sets = append(c.asked.sets, sub.asked.sets...)
 }
 
 // context adds to findings which commands read their file.

@@ -145,6 +145,7 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 		return Report{}, err
 	}
 	c.answers = newAnswers()
+	c.incomplete(ctx)
 	if cfg.Source != nil && cfg.Verify {
 		c.verify(ctx)
 	}

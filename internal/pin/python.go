@@ -202,6 +202,9 @@ func (c *checker) at(p reqfile.Pos) place {
 func (c *checker) requirements(name string, set *reqfile.Set) {
 	c.problems(set)
 	s := c.newSet(name, set)
+	if s.complete {
+		c.asked.sets = append(c.asked.sets, hashedSet{name, wheelFolders(name, set)})
+	}
 	for i := range set.Items {
 		u := pyUse{&set.Items[i], s, i}
 		at := c.at(u.Pos)

@@ -121,6 +121,16 @@ func (r *Resolution) Releases(_ context.Context, name string) ([]Release, error)
 	return nil, r.unknown(requirement.NormalizeName(name))
 }
 
+// Requires implements Source.
+func (r *Resolution) Requires(_ context.Context, name, version string) ([]string, error) {
+	for _, rel := range r.Packages[requirement.NormalizeName(name)] {
+		if rel.Version == version && rel.Requires != nil {
+			return rel.Requires, nil
+		}
+	}
+	return nil, fmt.Errorf("what %s %s needs: %w", name, version, ErrNotKnown)
+}
+
 // unknown is the error for something that the file does not hold.
 func (r *Resolution) unknown(name string) error {
 	if slices.Contains(r.Absent, name) {
@@ -162,6 +172,11 @@ func (s Sources) Digest(ctx context.Context, image string) (string, error) {
 // Releases implements Source.
 func (s Sources) Releases(ctx context.Context, name string) ([]Release, error) {
 	return firstKnown(s, func(s Source) ([]Release, error) { return s.Releases(ctx, name) })
+}
+
+// Requires implements Source.
+func (s Sources) Requires(ctx context.Context, name, version string) ([]string, error) {
+	return firstKnown(s, func(s Source) ([]string, error) { return s.Requires(ctx, name, version) })
 }
 
 // Recorder asks a source and keeps its answers as a Resolution.
@@ -216,9 +231,43 @@ func (r *Recorder) Releases(ctx context.Context, name string) ([]Release, error)
 	rs, err := r.Source.Releases(ctx, name)
 	r.absent(requirement.NormalizeName(name), err)
 	if err == nil {
-		r.keep(func(g *Resolution) { g.Packages[requirement.NormalizeName(name)] = slices.Clone(rs) })
+		r.keep(func(g *Resolution) {
+			for _, rel := range rs {
+				g.release(name, rel)
+			}
+		})
 	}
 	return rs, err
+}
+
+// Requires implements Source.
+func (r *Recorder) Requires(ctx context.Context, name, version string) ([]string, error) {
+	needs, err := r.Source.Requires(ctx, name, version)
+	if err == nil {
+		if needs == nil {
+			needs = []string{}
+		}
+		r.keep(func(g *Resolution) { g.release(name, Release{Version: version, Requires: needs}) })
+	}
+	return needs, err
+}
+
+// release enters what is known about a release beside what was.
+func (r *Resolution) release(name string, rel Release) {
+	name = requirement.NormalizeName(name)
+	all := slices.Clone(r.Packages[name])
+	i := slices.IndexFunc(all, func(o Release) bool { return o.Version == rel.Version })
+	if i < 0 {
+		i, all = len(all), append(all, Release{Version: rel.Version})
+	}
+	if rel.Requires == nil {
+		rel.Requires = all[i].Requires
+	}
+	if rel.Hashes == nil {
+		rel.Hashes, rel.Yanked, rel.RequiresPython = all[i].Hashes, all[i].Yanked, all[i].RequiresPython
+	}
+	all[i] = rel
+	r.Packages[name] = all
 }
 
 // absent notes what does not exist, so that it is not asked for again.

@@ -51,7 +51,7 @@ func Rules() []Rule {
 	out = append(out, infos(downloadRules())...)
 	out = append(out, infos(commandRules())...)
 	out = append(out, onlineRules()...)
-	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), dockerUnparsable(), dockerTemplate(),
+	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), lockIncomplete(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), dockerUnparsable(), dockerTemplate(),
 		fileUnreadable(), fileSymlink(), fileLimit(), policyReason(), policyUnused(), policyExpired())
 }
 

@@ -24,6 +24,8 @@ type Source interface {
 	Digest(ctx context.Context, image string) (string, error)
 	// Releases lists the releases of a Python project, in any order.
 	Releases(ctx context.Context, name string) ([]Release, error)
+	// Requires lists what a release needs: the Requires-Dist of its metadata.
+	Requires(ctx context.Context, name, version string) ([]string, error)
 }
 
 // ErrAbsent says that something does not exist, ErrNotKnown that a source cannot
@@ -59,6 +61,8 @@ type Release struct {
 	// RequiresPython is the Pythons that it is for, "" for all.
 	RequiresPython string `json:"requires_python,omitempty"`
 	Yanked         bool   `json:"yanked,omitempty"`
+	// Requires is what it needs (Requires-Dist); nil where that is not known.
+	Requires []string `json:"requires,omitzero"`
 }
 
 // asked is what a Source is asked about, gathered while the files are judged.
@@ -66,6 +70,14 @@ type asked struct {
 	actions []askedAction
 	images  []askedImage
 	python  []askedRequirement
+	// sets are requirements files whose every line has a version and a hash.
+	sets []hashedSet
+}
+
+// hashedSet is a requirements file that pip installs in hash mode.
+type hashedSet struct {
+	path  string
+	links []string // folders that it or a convention names for wheels
 }
 
 type askedAction struct {

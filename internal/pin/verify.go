@@ -23,6 +23,7 @@ type answers struct {
 	reach    map[string]answered[bool] // by repository@commit
 	digests  map[string]answered[string]
 	releases map[string]answered[[]Release]
+	requires map[string]answered[[]string] // by name==version
 }
 
 type answered[T any] struct {
@@ -53,7 +54,7 @@ func fetch[T any](ctx context.Context, a *answers, into map[string]answered[T], 
 }
 
 func newAnswers() *answers {
-	return &answers{refs: map[string]answered[Refs]{}, reach: map[string]answered[bool]{}, digests: map[string]answered[string]{}, releases: map[string]answered[[]Release]{}}
+	return &answers{refs: map[string]answered[Refs]{}, reach: map[string]answered[bool]{}, digests: map[string]answered[string]{}, releases: map[string]answered[[]Release]{}, requires: map[string]answered[[]string]{}}
 }
 
 // fold is a repository's name without regard to case, as GitHub knows it.
@@ -109,6 +110,9 @@ func isHead(refs Refs, commit string) bool {
 }
 
 func (c *checker) verifyAction(a askedAction) {
+	if c.cfg.Fix && !sha1Hex.MatchString(a.use.ref) {
+		return // its fix says what there is to say
+	}
 	got := c.answers.refs[fold(a.use.repository)]
 	if !c.answer(a.at, "the repository "+quote(a.use.repository), got.err, actionNotFound()) {
 		return
@@ -159,6 +163,9 @@ func (c *checker) reachable(a askedAction, sha string) bool {
 }
 
 func (c *checker) verifyImage(i askedImage) {
+	if c.cfg.Fix && !strings.Contains(i.use.ref, "@") {
+		return // its fix says what there is to say
+	}
 	got := c.answers.digests[i.use.ref]
 	c.answer(i.at, "the image "+quote(i.use.ref), got.err, imageNotFound())
 }

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -28,8 +29,9 @@ type Source struct {
 	Registry                      *oci.Client
 	Index                         *index.Client
 
-	mu   sync.Mutex
-	refs map[string]github.Refs
+	mu    sync.Mutex
+	refs  map[string]github.Refs
+	pages map[string][]index.File
 }
 
 var _ pin.Source = (*Source)(nil)
@@ -92,12 +94,89 @@ func (s *Source) Digest(ctx context.Context, image string) (string, error) {
 	return d, err
 }
 
-// Releases implements pin.Source: the files of an index, gathered by version.
-func (s *Source) Releases(ctx context.Context, name string) ([]pin.Release, error) {
+// files are what the index has of a project, asked once.
+func (s *Source) files(ctx context.Context, name string) ([]index.File, error) {
+	name = requirement.NormalizeName(name)
+	s.mu.Lock()
+	known, ok := s.pages[name]
+	s.mu.Unlock()
+	if ok {
+		return known, nil
+	}
 	files, err := s.Index.Files(ctx, name)
 	if errors.Is(err, index.ErrNoProject) {
 		return nil, fmt.Errorf("%w: %w", pin.ErrAbsent, err)
 	}
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.pages == nil {
+		s.pages = map[string][]index.File{}
+	}
+	s.pages[name] = files
+	return files, nil
+}
+
+// Requires implements pin.Source, from the metadata that the index serves.
+func (s *Source) Requires(ctx context.Context, name, v string) ([]string, error) {
+	files, err := s.files(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	want, err := version.Parse(v)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	var best *index.File
+	for i, f := range files {
+		got, err := version.Parse(versionOf(name, f.Name))
+		if err != nil || got.Compare(want) != 0 || !strings.HasSuffix(f.Name, ".whl") && !f.Metadata {
+			continue
+		}
+		if best == nil || f.Metadata && !best.Metadata {
+			best = &files[i]
+		}
+	}
+	if best == nil {
+		return nil, fmt.Errorf("%s %s: %w", name, v, pin.ErrNotKnown)
+	}
+	m, err := s.metadata(ctx, *best)
+	if errors.Is(err, index.ErrNoMetadata) {
+		return nil, fmt.Errorf("%s %s: %w: %w", name, v, pin.ErrNotKnown, err)
+	}
+	return m.Requires, err
+}
+
+// metadata is what the index serves beside a file, or else what stands in the
+// wheel, of which only the parts in question are fetched.
+func (s *Source) metadata(ctx context.Context, f index.File) (wheel.Metadata, error) {
+	if f.Metadata {
+		data, err := s.Index.Metadata(ctx, f)
+		if err != nil {
+			return wheel.Metadata{}, err
+		}
+		return wheel.ParseMetadata(data)
+	}
+	if !strings.Contains(f.URL, "://") { // of a folder
+		file, err := os.Open(f.URL)
+		if err != nil {
+			return wheel.Metadata{}, err
+		}
+		defer file.Close()
+		return wheel.PeekMetadata(file, f.Size, f.Name)
+	}
+	r, size, err := s.Index.Open(ctx, f)
+	if err != nil {
+		return wheel.Metadata{}, err
+	}
+	return wheel.PeekMetadata(r, size, f.Name)
+}
+
+// Releases implements pin.Source: the files of an index, gathered by version.
+func (s *Source) Releases(ctx context.Context, name string) ([]pin.Release, error) {
+	files, err := s.files(ctx, name)
 	if err != nil {
 		return nil, err
 	}

@@ -61,6 +61,12 @@ func (p permanentError) Unwrap() error { return p.error }
 // try sends a GET until it succeeds, within the limits, and hands the answer to
 // use, whose error means another try unless it is permanent.
 func (c *Client) try(ctx context.Context, raw, what string, use func(*http.Response) error) error {
+	return c.tryRange(ctx, raw, what, "", use)
+}
+
+// tryRange is try for a part of a file (RFC 9110, section 14), all of it if the
+// range is empty. A server that knows no ranges answers with all of it.
+func (c *Client) tryRange(ctx context.Context, raw, what, part string, use func(*http.Response) error) error {
 	u, err := url.Parse(raw)
 	if err != nil {
 		return failure.New(failure.Usage, "", "address %q: not a URL", redact(raw))
@@ -74,7 +80,7 @@ func (c *Client) try(ctx context.Context, raw, what string, use func(*http.Respo
 	var last string
 	for n := 1; n <= c.c.Tries; n++ {
 		wait := time.Duration(n) * 500 * time.Millisecond
-		last, err = c.once(ctx, u, user, &wait, use)
+		last, err = c.once(ctx, u, user, part, &wait, use)
 		if err == nil {
 			return nil
 		}
@@ -104,13 +110,16 @@ func times(n int) string {
 }
 
 // once sends one request. last says for people what happened.
-func (c *Client) once(ctx context.Context, u *url.URL, user *url.Userinfo, wait *time.Duration, use func(*http.Response) error) (last string, err error) {
+func (c *Client) once(ctx context.Context, u *url.URL, user *url.Userinfo, part string, wait *time.Duration, use func(*http.Response) error) (last string, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return "", permanent(err)
 	}
 	req.Header.Set("Accept", accept)
 	req.Header.Set("User-Agent", "fairlead")
+	if part != "" {
+		req.Header.Set("Range", part)
+	}
 	if user != nil {
 		pw, _ := user.Password()
 		req.SetBasicAuth(user.Username(), pw)
@@ -129,7 +138,7 @@ func (c *Client) once(ctx context.Context, u *url.URL, user *url.Userinfo, wait 
 	}
 	defer resp.Body.Close()
 	switch {
-	case resp.StatusCode == http.StatusOK:
+	case resp.StatusCode == http.StatusOK, part != "" && resp.StatusCode == http.StatusPartialContent:
 		if err := use(resp); err != nil {
 			return fmt.Sprintf("broke off its answer (%v)", err), err
 		}

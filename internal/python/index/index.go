@@ -27,6 +27,10 @@ type File struct {
 	Yanked         bool
 	YankedReason   string
 	Size           int64 // 0 where the index does not say
+	// Metadata says that the index serves the file's METADATA beside it (PEP 658);
+	// MetadataHash is its sha256, "" where the index does not say.
+	Metadata     bool
+	MetadataHash string
 }
 
 // Config says where packages come from. URLs may carry no credentials of their

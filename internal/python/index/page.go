@@ -48,6 +48,8 @@ func parseJSON(body []byte, base *url.URL) ([]File, error) {
 			RequiresPython string            `json:"requires-python"`
 			Yanked         any               `json:"yanked"`
 			Size           int64             `json:"size"`
+			CoreMetadata   any               `json:"core-metadata"`
+			DistMetadata   any               `json:"dist-info-metadata"` // its name before PEP 714
 		} `json:"files"`
 	}
 	if err := json.Unmarshal(body, &page); err != nil {
@@ -68,6 +70,16 @@ func parseJSON(body []byte, base *url.URL) ([]File, error) {
 			file.Yanked = y
 		case string:
 			file.Yanked, file.YankedReason = true, y
+		}
+		if f.CoreMetadata == nil {
+			f.CoreMetadata = f.DistMetadata
+		}
+		switch m := f.CoreMetadata.(type) {
+		case bool:
+			file.Metadata = m
+		case map[string]any:
+			file.Metadata = true
+			file.MetadataHash, _ = m["sha256"].(string)
 		}
 		out = append(out, file)
 	}
@@ -121,6 +133,17 @@ func anchor(attr map[string]string, base *url.URL) (File, bool) {
 	f.YankedReason, f.Yanked = attr["data-yanked"], false
 	if _, ok := attr["data-yanked"]; ok {
 		f.Yanked = true
+	}
+	meta, ok := attr["data-core-metadata"]
+	if !ok {
+		meta, ok = attr["data-dist-info-metadata"]
+	}
+	if ok && meta != "false" {
+		f.Metadata = true
+		f.MetadataHash, _ = strings.CutPrefix(meta, "sha256=")
+		if f.MetadataHash == "true" {
+			f.MetadataHash = ""
+		}
 	}
 	return f, plainName(f.Name)
 }
