@@ -213,7 +213,7 @@ func (c *checker) requirements(name string, set *reqfile.Set) {
 		if u.consumed() || u.Kind == reqfile.Remote || u.variable() {
 			c.add(at, sub)
 		}
-		if u.Kind == reqfile.Named && u.consumed() && !s.bad[i] {
+		if c.cfg.Source != nil && u.Kind == reqfile.Named && u.consumed() && !s.bad[i] {
 			_, named := u.version()
 			a := askedRequirement{at: at, req: u.Requirement, text: u.Text, named: named, hashed: u.hashed(), set: name}
 			for _, h := range u.Hashes {
