@@ -36,6 +36,7 @@ type prometheusFlags struct {
 	BadLabels      string   `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
 	ErrorsMetric   string   `help:"Counter of failed requests, where they have one of their own." placeholder:"SELECTOR"`
 	LatencyMetric  string   `help:"Histogram of response times, such as http_request_duration_seconds; found by its name if not given, none for none." placeholder:"SELECTOR"`
+	AlertRule      []string `help:"With --prometheus: an alerting rule of its that decides, too: one that fires for the canary and not for the baseline fails the gate. A name, a pattern such as Web*, or * for all. Repeatable." sep:"none" placeholder:"NAME"`
 	GaugeMetric    []string `help:"With --prometheus: a reading to compare, which only advises, such as queue=celery_queue_length. Repeatable." sep:"none" placeholder:"NAME=METRIC"`
 }
 
@@ -138,7 +139,7 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 func (c *canaryGateCmd) prometheus(s *session, via *http.Transport) (canary.Source, error) {
 	s.gha.Mask(c.PrometheusToken)
 	s.gha.Mask(c.PrometheusKey)
-	cfg := prometheus.Config{URL: c.Prometheus, Header: http.Header{}, Timeout: c.PrometheusTimeout, Gauges: map[string]string{}}
+	cfg := prometheus.Config{URL: c.Prometheus, Header: http.Header{}, Timeout: c.PrometheusTimeout, Rules: c.AlertRule, Gauges: map[string]string{}}
 	var err error
 	if cfg.Counters, err = c.counters(); err != nil {
 		return nil, err

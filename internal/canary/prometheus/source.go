@@ -43,6 +43,9 @@ type Config struct {
 	Latency series.Selector
 	// Gauges are readings to compare, by metric name; memory is always read.
 	Gauges map[string]string
+	// Rules are the alerting rules that judge each side, too, by name ("*" is all,
+	// as path.Match).
+	Rules []string
 	// Header is sent with every request: a bearer token, X-Scope-OrgID.
 	Header http.Header
 	// Timeout is for one query (10 s), MaxBytes for one answer (64 MiB).
@@ -66,6 +69,8 @@ type Source struct {
 	counters []series.Counter
 	latency  string
 	chosen   bool
+	rules    *conditions
+	since    map[string]int64 // as resumed
 	// byInstance is set for a side whose labels are not its targets' labels: up
 	// and start time are then asked for by instance.
 	byInstance [2]bool
@@ -145,6 +150,13 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 			return canary.Sample{}, err
 		}
 	}
+	if s.rules == nil && len(s.cfg.Rules) > 0 {
+		said, err := s.loadRules(ctx, at)
+		if err != nil {
+			return canary.Sample{}, err
+		}
+		chosen = append(chosen, said...)
+	}
 	b, err := s.fetch(ctx, at, s.span(at), [...]cohort{baseline, canaries})
 	if err != nil {
 		return canary.Sample{}, err
@@ -162,8 +174,14 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	if end == 0 || s.tally.Interval == 0 || s.tally.End != 0 && end < s.tally.End+s.tally.Interval*9/10 {
 		return canary.Sample{Pending: true, Notes: append(chosen, notes...)}, nil
 	}
+	// Before anything is counted: what fails here fails for the whole window.
+	held, more, err := s.askRules(ctx, at)
+	if err != nil {
+		return canary.Sample{}, err
+	}
 	out, err := s.window(b, end)
-	out.Notes = append(append(chosen, notes...), out.Notes...)
+	out.Notes = slices.Concat(chosen, notes, more, out.Notes)
+	out.Conditions = held
 	return out, err
 }
 
@@ -291,7 +309,7 @@ func (s *Source) State() (json.RawMessage, error) {
 	for _, c := range s.counters {
 		names = append(names, c.Metric+"="+c.Requests.String())
 	}
-	return json.Marshal(place{Counters: strings.Join(names, ";"), Latency: s.latency, Labels: text(s.labels[0]) + "|" + text(s.labels[1]), Tally: s.tally})
+	return json.Marshal(place{Counters: strings.Join(names, ";"), Latency: s.latency, Labels: text(s.labels[0]) + "|" + text(s.labels[1]), Tally: s.tally, Since: s.rules.state()})
 }
 
 type place struct {
@@ -299,6 +317,8 @@ type place struct {
 	Latency  string `json:"latency"`
 	Labels   string `json:"labels"`
 	Tally    *tally `json:"tally"`
+	// Since is when each rule began to hold, by side.
+	Since map[string]int64 `json:"since,omitempty"`
 }
 
 // Resume goes on where another process stopped, if it asked for the same.
@@ -316,7 +336,7 @@ func (s *Source) Resume(state json.RawMessage) error {
 	if p.Tally.Owed == nil {
 		p.Tally.Owed = map[string]int64{}
 	}
-	s.tally = p.Tally
+	s.tally, s.since = p.Tally, p.Since
 	return nil
 }
 
