@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -16,6 +17,7 @@ import (
 
 	fake "github.com/fairlead-ci/fairlead/internal/fake/github"
 	"github.com/fairlead-ci/fairlead/internal/fake/registry"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
 )
 
 // services are GitHub with a repository acme/tool, a registry with base:1, and a
@@ -61,7 +63,12 @@ func startServices(t *testing.T) services {
 	}
 	s.digest = d.String()
 	hash := strings.Repeat("b", 64)
+	wheel := wheeltest.Wheel{Name: "flask", Version: "3.1.0", Requires: []string{"colorama; sys_platform == 'win32'"}}.Build()
 	index := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/simple/flask/a.whl" {
+			http.ServeContent(w, r, "a.whl", time.Time{}, bytes.NewReader(wheel))
+			return
+		}
 		if r.URL.Path != "/simple/flask/" {
 			http.NotFound(w, r)
 			return

@@ -15,7 +15,7 @@ type locked struct{ lock.Package }
 
 // lockedRules are the rules about a lock's packages.
 var lockedRules = sync.OnceValue(func() []rule[locked] {
-	return []rule[locked]{lockCommit(), lockNoHash()}
+	return []rule[locked]{lockCommit(), lockNoHash(), lockSourceBuild()}
 })
 
 // freshness is a lock with the verdict about its manifest.

@@ -172,6 +172,8 @@ func (c *checker) file(f source) {
 		c.composefile(f)
 	case kindLock:
 		c.lockfile(f)
+	case kindProject:
+		c.project(f)
 	case kindActionsLock: // read before all others
 	}
 }

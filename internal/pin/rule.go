@@ -50,6 +50,8 @@ func Rules() []Rule {
 	out = append(out, infos(imageRules())...)
 	out = append(out, infos(downloadRules())...)
 	out = append(out, infos(commandRules())...)
+	out = append(out, infos(projectRules())...)
+	out = append(out, infos(buildRules())...)
 	out = append(out, onlineRules()...)
 	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), lockIncomplete(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), dockerUnparsable(), dockerTemplate(),
 		fileUnreadable(), fileSymlink(), fileLimit(), policyReason(), policyUnused(), policyExpired())

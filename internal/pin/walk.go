@@ -30,6 +30,7 @@ const (
 	kindLock
 	kindActionsLock
 	kindCompose
+	kindProject
 )
 
 // source is a file to check.
@@ -58,6 +59,8 @@ func kindOf(name string) fileKind {
 		return kindCompose
 	case lock.FormatOf(base) != "" && lock.FormatOf(base) != lock.Requirements:
 		return kindLock
+	case base == "pyproject.toml" || base == "setup.cfg" || base == "setup.py":
+		return kindProject
 	case base == "action.yml" || base == "action.yaml":
 		return kindAction
 	case ext == ".in" && (strings.Contains(lower, "requirements") || strings.Contains(lower, "constraints") || parent == "requirements"):
