@@ -50,7 +50,7 @@ type buildImageCmd struct {
 	ExtraIndexURL []string `name:"extra-index-url" help:"Further package index. Repeatable." sep:"none" placeholder:"URL"`
 
 	Project     string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
-	Wheel       string   `help:"Prebuilt wheel of the project, installed instead of the sources." placeholder:"FILE"`
+	Wheel       string   `help:"Prebuilt wheel of the project, or a pattern such as dist/*.whl: the best for each platform is installed instead of the sources; with project source beside them." placeholder:"FILE"`
 	Include     []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
 	Entrypoint  string   `help:"Command of the process web, which a container starts; the Procfile's, else found in the source, if not given." placeholder:"COMMAND"`
 	Process     []string `help:"Further process NAME=COMMAND, beside or instead of the Procfile's: a container starts it by its name. Repeatable." sep:"none" placeholder:"PROCESS"`

@@ -86,7 +86,11 @@ func planText(b *strings.Builder, r *image.Result) {
 			}
 			rows = append(rows, row)
 		}
-		fmt.Fprintf(b, "\n  %s: %d wheels", p.Target, len(p.Wheels))
+		fmt.Fprintf(b, "\n  %s", p.Target)
+		if p.System != "" {
+			fmt.Fprintf(b, " (%s)", finding.Printable(p.System))
+		}
+		fmt.Fprintf(b, ": %d wheels", len(p.Wheels))
 		if size > 0 {
 			fmt.Fprintf(b, ", %s", megabytes(size))
 		}

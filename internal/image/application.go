@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,7 +14,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/image/project"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
-	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 // application is the project's own part of the image.
@@ -140,44 +137,6 @@ func matchTree(pattern, name string) (bool, error) {
 		}
 	}
 	return false, nil
-}
-
-// prebuilt installs a wheel of the project, which its author built.
-func (b *builder) prebuilt(f base.Facts) (*application, error) {
-	name := b.Wheel
-	if !filepath.IsAbs(name) {
-		name = filepath.Join(b.Context, name)
-	}
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, failure.New(failure.Usage, "", "opening the project's wheel: %w", err)
-	}
-	b.store.open = append(b.store.open, file)
-	info, err := file.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("opening the project's wheel: %w", err)
-	}
-	sum, err := hashFile(name)
-	if err != nil {
-		return nil, fmt.Errorf("reading the project's wheel: %w", err)
-	}
-	n, err := wheel.ParseName(filepath.Base(name))
-	if err != nil {
-		return nil, failure.Wrap(failure.Usage, "", err)
-	}
-	if !pure(n.Tags) && len(b.Platforms) > 1 {
-		return nil, failure.New(failure.Usage, "build one platform at a time", "the project's wheel %q is for one platform", filepath.Base(name))
-	}
-	in, err := wheel.Install(file, info.Size(), filepath.Base(name), wheel.Scheme{Prefix: "/" + venvDir, Python: f.Target.Python})
-	if err != nil {
-		return nil, failure.Wrap(failure.Answer, "", err)
-	}
-	// Its size does not count: the project gets a layer of its own.
-	app := &application{wheel: &built{Installed: in, sha256: sum, size: max(info.Size(), ownLayerSize), pure: pure(n.Tags)}}
-	if app.entries, err = b.included(); err != nil {
-		return nil, err
-	}
-	return app, nil
 }
 
 // app makes the application's layer.

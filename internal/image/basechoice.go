@@ -18,6 +18,8 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/manifest"
+	"github.com/fairlead-ci/fairlead/internal/python/version"
 )
 
 const hostBase = "host"
@@ -63,6 +65,9 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		if have := fmt.Sprintf("%d.%d", f.Target.Python[0], f.Target.Python[1]); b.Python != "" && b.Python != have && b.Python != f.Target.FullVersion {
 			return nil, failure.New(failure.Usage, "name a base of that version, or change python", "base %q has Python %s, not %s", b.Base, cmp.Or(f.Target.FullVersion, have), b.Python)
 		}
+		if err := b.fitsPython(f); err != nil {
+			return nil, err
+		}
 		out.images[p], out.facts[p] = img, f
 		out.note(f.Notes)
 		if layout {
@@ -74,6 +79,25 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		}
 	}
 	return out, nil
+}
+
+// fitsPython refuses a base whose Python the project excludes. (The lock's own
+// range is checked when it is asked for packages.)
+func (b *builder) fitsPython(f base.Facts) error {
+	p, err := manifest.Read(b.tree.fsys, "pyproject.toml")
+	if err != nil || p.RequiresPython == "" {
+		return nil // no pyproject.toml, or one whose mistakes show elsewhere
+	}
+	wants, err := version.ParseSpecifiers(p.RequiresPython)
+	if err != nil {
+		return failure.New(failure.Usage, "", "pyproject.toml: requires-python: %w", err)
+	}
+	have, err := version.Parse(f.Target.FullVersion)
+	if err != nil || wants.Contains(have, true) {
+		return nil
+	}
+	return failure.New(failure.Usage, "take a base with a Python of that range, or change requires-python and lock again",
+		"base %q has Python %s, and pyproject.toml requires %s", b.Base, f.Target.FullVersion, p.RequiresPython)
 }
 
 // digestOf is what the base's digest is for one platform's image.
@@ -150,6 +174,9 @@ func (b *builder) openHost(ctx context.Context, out *bases) error {
 	if err != nil {
 		return fmt.Errorf("assembling base host: %w", err)
 	}
+	if err := b.fitsPython(facts); err != nil {
+		return err
+	}
 	p := b.Platforms[0]
 	out.images[p], out.facts[p] = img, facts
 	out.note(facts.Notes)
@@ -166,7 +193,7 @@ func (b *builder) facts(img v1.Image) (base.Facts, error) {
 	if err != nil {
 		return base.Facts{}, fmt.Errorf("reading the base image: %w", err)
 	}
-	key := sha256.Sum256([]byte("facts 1 " + digest.String()))
+	key := sha256.Sum256([]byte("facts 2 " + digest.String()))
 	file := filepath.Join(b.deps.CacheDir, "base-"+hex.EncodeToString(key[:])+".json")
 	var f base.Facts
 	if raw, err := os.ReadFile(file); err == nil && json.Unmarshal(raw, &f) == nil && f.Interpreter != "" {

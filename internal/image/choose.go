@@ -44,7 +44,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 		return nil, err
 	}
 	for _, p := range b.Platforms {
-		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Target: b.bases.facts[p].Target.String(), Folders: b.folders(p), Wheels: choices[p]})
+		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Target: b.bases.facts[p].Target.String(), System: b.bases.facts[p].System, Folders: b.folders(p), Wheels: choices[p]})
 		for _, c := range choices[p] {
 			for _, n := range c.Notes {
 				b.note("%s==%s: %s", c.Name, c.Version, n)

@@ -51,6 +51,8 @@ type Platform struct {
 	ImageID string `json:"image_id,omitempty"`
 	// Target is what wheels are chosen for: "linux/amd64, CPython 3.13, glibc 2.41".
 	Target string `json:"target"`
+	// System is the base's name for itself: "Debian GNU/Linux 13 (trixie)".
+	System string `json:"system,omitempty"`
 	// Folders are packages that come from the repository itself, by name.
 	Folders map[string]string `json:"folders,omitempty"`
 	// Tested says whether the tests ran in this very image.

@@ -20,6 +20,8 @@ type Facts struct {
 	// Interpreter is the absolute path of the interpreter's own file, such as
 	// "/usr/local/bin/python3.11".
 	Interpreter string `json:"interpreter"`
+	// System is the base's name for itself, from os-release(5); "" if it has none.
+	System string `json:"system,omitempty"`
 	// Notes are guesses that a person should know of.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -61,6 +63,7 @@ func inspect(c *v1.ConfigFile, root *rootFS) (Facts, error) {
 	return Facts{
 		Interpreter: python.path,
 		Notes:       python.notes,
+		System:      system(root),
 		Target: tags.Target{
 			Python: python.version, FullVersion: python.full, FreeThreaded: python.freeThreaded,
 			Arch: c.Architecture, Libc: libc, LibcVersion: version,
@@ -73,4 +76,28 @@ const defaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bi
 
 func searchPath(env map[string]string) []string {
 	return strings.Split(cmp.Or(env["PATH"], defaultPath), ":")
+}
+
+// system is PRETTY_NAME of os-release(5), in printable characters.
+func system(root *rootFS) string {
+	for _, name := range []string{"/etc/os-release", "/usr/lib/os-release"} {
+		real, ok := root.resolve(name)
+		if !ok {
+			continue
+		}
+		for line := range strings.Lines(string(root.content[real])) {
+			v, ok := strings.CutPrefix(strings.TrimSpace(line), "PRETTY_NAME=")
+			if !ok {
+				continue
+			}
+			v = strings.Map(func(r rune) rune {
+				if r < ' ' || r > '~' {
+					return -1
+				}
+				return r
+			}, strings.Trim(v, `"'`))
+			return v[:min(len(v), 100)]
+		}
+	}
+	return ""
 }

@@ -3,6 +3,7 @@ package base
 import (
 	"archive/tar"
 	"bytes"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -139,6 +140,53 @@ func TestInspect(t *testing.T) {
 			}
 			if got != tt.want || f.Target.Arch != tt.arch || len(f.Notes) != tt.notes {
 				t.Errorf("facts = %q, %s, notes %q; want %q", got, f.Target.Arch, f.Notes, tt.want)
+			}
+		})
+	}
+}
+
+// The families of Python bases, as their images look: what runs nothing has to
+// find out.
+func TestFamilies(t *testing.T) {
+	for _, tt := range []struct {
+		name, arch string
+		env        []string
+		layers     []files
+		want       string
+	}{
+		{"docker-library slim", "amd64", []string{"PATH=/usr/local/bin:/usr/local/sbin:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHON_VERSION=3.13.7"},
+			[]files{{"usr/lib/x86_64-linux-gnu/libc.so.6|GNU C Library (Debian GLIBC 2.41-12) stable release version 2.41.", "lib -> usr/lib", "bin -> usr/bin",
+				"usr/lib/os-release|PRETTY_NAME=\"Debian GNU/Linux 13 (trixie)\"\nNAME=\"Debian GNU/Linux\"\n", "etc/os-release -> ../usr/lib/os-release", "var/lib/dpkg/status|Package: libc6\n"},
+				{"usr/local/bin/python3.13|x", "usr/local/bin/python3 -> python3.13", "usr/local/bin/python -> python3"}},
+			"/usr/local/bin/python3.13 3.13.7 glibc 2.41, Debian GNU/Linux 13 (trixie)"},
+		{"docker-library alpine", "arm64", []string{"PATH=/usr/local/bin:/usr/bin", "PYTHON_VERSION=3.12.11"},
+			[]files{{"lib/ld-musl-aarch64.so.1|musl libc (aarch64)\nVersion %s\x00\x001.2.5\x00", "lib/libc.musl-aarch64.so.1 -> ld-musl-aarch64.so.1", "etc/os-release|NAME=\"Alpine Linux\"\nPRETTY_NAME=\"Alpine Linux v3.22\"\n"},
+				{"usr/local/bin/python3.12|x", "usr/local/bin/python3 -> python3.12"}},
+			"/usr/local/bin/python3.12 3.12.11 musl 1.2, Alpine Linux v3.22"},
+		{"alpine's own python", "amd64", nil,
+			[]files{{"lib/ld-musl-x86_64.so.1|musl libc (x86_64)\x001.2.5\x00", "lib/apk/db/installed|P:musl\nV:1.2.5-r9\n\nP:python3\nV:3.12.11-r0\n", "usr/bin/python3.12|x", "usr/bin/python3 -> python3.12"}},
+			"/usr/bin/python3.12 3.12.11 musl 1.2, "},
+		{"distroless", "arm64", nil,
+			[]files{{"lib/aarch64-linux-gnu/libc.so.6|GNU C Library (Debian GLIBC 2.36-9+deb12u10) stable release version 2.36.", "etc/os-release|PRETTY_NAME=\"Distroless\"\n",
+				"var/lib/dpkg/status.d/libc6|Package: libc6\nVersion: 2.36-9+deb12u10\n"},
+				{"usr/bin/python3.11|x", "usr/bin/python -> /usr/bin/python3.11", "usr/bin/python3 -> /usr/bin/python3.11", "var/lib/dpkg/status.d/python3.11-minimal|Package: python3.11-minimal\nVersion: 3.11.2-6+deb12u6\n"}},
+			"/usr/bin/python3.11 3.11.2 glibc 2.36, Distroless"},
+		{"wolfi", "amd64", []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin", "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt"},
+			[]files{{"usr/lib/libc.so.6|GNU C Library (GNU libc) stable release version 2.42.", "lib -> usr/lib", "lib64 -> usr/lib", "etc/os-release|ID=wolfi\nPRETTY_NAME=\"Wolfi\"\n",
+				"usr/lib/apk/db/installed|P:glibc\nV:2.42-r1\n\nP:python-3.13-base\nV:3.13.9-r2\n", "usr/bin/python3.13|x", "usr/bin/python3 -> python3.13", "usr/bin/python -> python3.13"}},
+			"/usr/bin/python3.13 3.13.9 glibc 2.42, Wolfi"},
+		{"wolfi before its merge of /usr", "arm64", nil,
+			[]files{{"lib/libc.so.6|GNU C Library (GNU libc) stable release version 2.38.", "etc/os-release|PRETTY_NAME='Chainguard'\n", "lib/apk/db/installed|P:python-3.12-base\nV:3.12.1-r0\n", "usr/bin/python3.12|x", "usr/bin/python -> python3.12"}},
+			"/usr/bin/python3.12 3.12.1 glibc 2.38, Chainguard"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f, err := Inspect(testImage(t, tt.arch, tt.env, tt.layers...))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := fmt.Sprintf("%s %s %s %d.%d, %s", f.Interpreter, f.Target.FullVersion, f.Target.Libc, f.Target.LibcVersion[0], f.Target.LibcVersion[1], f.System)
+			if got != tt.want || f.Target.Arch != tt.arch || len(f.Notes) > 0 {
+				t.Errorf("%s, notes %q; want %s", got, f.Notes, tt.want)
 			}
 		})
 	}

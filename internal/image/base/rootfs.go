@@ -33,9 +33,9 @@ type node struct {
 }
 
 // captured are the files whose contents are kept: C libraries and loaders carry
-// their version in a string, PEP 739's description speaks for Python, and
-// package databases fill the gaps.
-var captured = regexp.MustCompile(`(^|/)(libc\.so\.6|libc-2\.\d+\.so|ld-musl-[a-z0-9_]+\.so\.1|libc\.musl-[a-z0-9_]+\.so\.1|build-details\.json|dpkg/status|dpkg/status\.d/[^/]*python3[^/]*|apk/db/installed)$`)
+// their version in a string, PEP 739's description speaks for Python,
+// package databases fill the gaps, and os-release says whose system it is.
+var captured = regexp.MustCompile(`(^|/)(libc\.so\.6|libc-2\.\d+\.so|ld-musl-[a-z0-9_]+\.so\.1|libc\.musl-[a-z0-9_]+\.so\.1|build-details\.json|dpkg/status|dpkg/status\.d/[^/]*python3[^/]*|apk/db/installed|etc/os-release|usr/lib/os-release)$`)
 
 // readRoot merges the layers, the topmost first: what an upper layer says about
 // a path hides the lower ones, and whiteouts hide what they name (OCI image
