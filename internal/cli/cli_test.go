@@ -23,10 +23,13 @@ func TestMain(m *testing.M) {
 	}})
 }
 
+var update = flag.Bool("update", false, "rewrite what scripts compare")
+
 // TestScripts runs the scripts beside this file; -update rewrites what they compare.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir:           "testdata/script",
+		UpdateScripts: *update,
 		Setup: func(e *testscript.Env) error {
 			root, err := filepath.Abs("../..")
 			if err != nil {

@@ -2,10 +2,9 @@ package pin
 
 import (
 	"math"
-	"sync"
-
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/pin/workflow"
 )

@@ -17,10 +17,16 @@ func commandNotPinned() rule[commandUse] {
 			if u.Dynamic {
 				return &complaint{message: "what " + u.Tool + " installs here is decided when it runs", hint: "write name==version, or install from a file with hashes", state: Unknown, severity: finding.Warning}
 			}
+			if a := u.address(); a != "" {
+				if u.pinnedBy() != "" {
+					return nil
+				}
+				return &complaint{message: quote(u.Text) + " is whatever stands at that address on the day", hint: "end a repository's address with @ and the commit's 40 hex digits, a file's with #sha256= and its digest", state: Unpinned}
+			}
 			if u.err != nil {
 				return nil // not a requirement: the tool will say so
 			}
-			if _, ok := exact(u.req); ok || u.req.URL != "" && (commitID.MatchString(u.req.URL[strings.LastIndexByte(u.req.URL, '@')+1:]) || u.Hashed) {
+			if _, ok := exact(u.req); ok {
 				return nil
 			}
 			message := u.Tool + " takes whatever version is the newest on the day"
@@ -30,4 +36,32 @@ func commandNotPinned() rule[commandUse] {
 			return &complaint{message: message, hint: "write " + quote(u.req.Name+"==VERSION") + ", or put it into a file with hashes and install that", state: Unpinned}
 		},
 	}
+}
+
+// address is the URL that is installed from, "" for a name.
+func (u commandUse) address() string {
+	if u.err != nil && strings.Contains(u.Text, "://") {
+		return u.Text
+	}
+	return u.req.URL
+}
+
+// pinnedBy is what of an address decides its content, "" if nothing does.
+func (u commandUse) pinnedBy() string {
+	whole, fragment, _ := strings.Cut(u.address(), "#")
+	if vcsScheme.MatchString(whole) {
+		if strings.HasPrefix(strings.ToLower(whole), "git+") && commitID.MatchString(whole[strings.LastIndexByte(whole, '@')+1:]) {
+			return "commit"
+		}
+		return ""
+	}
+	for kv := range strings.SplitSeq(fragment, "&") {
+		if algo, hex, _ := strings.Cut(kv, "="); hexDigits(algo) > 0 && len(hex) == hexDigits(algo) && hexOnly.MatchString(hex) {
+			return "hash"
+		}
+	}
+	if u.Hashed {
+		return "hash"
+	}
+	return ""
 }

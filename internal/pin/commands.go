@@ -1,12 +1,11 @@
 package pin
 
 import (
-	"sync"
-
 	"fmt"
 	"io/fs"
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/command"
@@ -46,6 +45,10 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 		switch u.Kind {
 		case command.File, command.Constraints:
 			c.link(file, s, u, at)
+		case command.Dockerfile:
+			if name := c.locate(file, s, u.Text); !u.Dynamic && !s.image && name != "" && !c.paths[name] {
+				c.linked = append(c.linked, source{name, kindDockerfile})
+			}
 		case command.Image:
 			c.image(at, imageUse{raw: u.Text, ref: u.Text, where: u.Tool, unknown: u.Dynamic})
 		case command.Local:
@@ -72,7 +75,14 @@ func (c *checker) fetched(at place, u command.Use) {
 		if !u.Dynamic {
 			if use.req, use.err = requirement.Parse(u.Text); use.err == nil {
 				s.Name = use.req.Name
+			} else {
+				s.State, s.By = Unknown, "" // the tool refuses it, or knows more than pip does
 			}
+			if use.address() != "" {
+				s.State, s.By = Pinned, use.pinnedBy()
+				s.Name = credentials.ReplaceAllString(s.Name, "//***@")
+			}
+			s.Ref = credentials.ReplaceAllString(s.Ref, "//***@")
 		}
 		if u.Hashed {
 			s.By = "hash"

@@ -30,14 +30,30 @@ func (c *checker) composefile(f source) {
 	for _, i := range file.Images {
 		c.image(place{f.path, i.Line, i.Column, i.Line, i.EndColumn}, imageUse{raw: i.Raw, ref: i.Ref, where: "service " + i.Service, unset: i.Unset})
 	}
+	for _, name := range file.Dockerfiles {
+		c.follow(f.path, name, kindDockerfile)
+	}
+	for _, name := range file.Files {
+		c.follow(f.path, name, kindCompose)
+	}
 	for _, in := range file.Inline {
-		for _, i := range dockerfile.Read([]byte(in.Text)).Images {
+		on := func(offset int) place {
+			line := in.Line + strings.Count(in.Text[:min(offset, len(in.Text))], "\n")
+			return place{path: f.path, line: line, col: 1, endLine: line, endCol: 1}
+		}
+		docker := dockerfile.Read([]byte(in.Text))
+		for _, s := range docker.Scripts {
+			c.commands(f.path, script{text: s.Text, image: true}, on(s.Span.Start), nil)
+		}
+		for _, d := range docker.Downloads {
+			c.download(on(d.Span.Start), d)
+		}
+		for _, i := range docker.Images {
 			if i.Stage {
 				continue
 			}
-			line := in.Line + strings.Count(in.Text[:min(i.Span.Start, len(in.Text))], "\n")
-			at := place{path: f.path, line: line, col: 1, endLine: line, endCol: 1}
-			if col := strings.Index(lines.Line(line), i.Raw); col >= 0 {
+			at := on(i.Span.Start)
+			if col := strings.Index(lines.Line(at.line), i.Raw); col >= 0 {
 				at.col, at.endCol = col+1, col+1+len(i.Raw)
 			}
 			c.image(at, imageUse{raw: i.Raw, ref: i.Ref, where: string(i.Place), unset: i.Unset, variable: i.Variable})

@@ -1,9 +1,8 @@
 package pin
 
 import (
-	"sync"
-
 	"regexp"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/pin/dockerfile"
 )

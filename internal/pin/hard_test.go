@@ -33,6 +33,8 @@ type hard struct {
 // more files that a case needs beside its own, by the case's source text.
 var beside = map[string]string{
 	"c.txt": "foo==1.0\n", "ch.txt": "foo==1.0" + hash + "\n", "base.txt": "bar==2.0\n", "a.txt": "x==1\n", "b.txt": "y==1\n",
+	"dev.df": "FROM dev:1\n", "dev-services.yml": "services: {db: {image: db:1}}\n",
+	".devcontainer/devcontainer-lock.json": `{"features": {"ghcr.example/f/locked:1": {"resolved": "ghcr.example/f/locked` + digest + `"}, "ghcr.example/f/moved:1": {"resolved": "ghcr.example/evil/moved` + digest + `"}, "https://x.example/devcontainer-feature-a.tgz": {"integrity": "sha256:` + hex64 + `"}}}`,
 }
 
 // req, df, step are cases of the three kinds of files.
@@ -55,7 +57,7 @@ func wf(n, src string, subjects, findings []string) hard {
 type l = []string
 
 func TestHardCases(t *testing.T) {
-	for _, cases := range [][]hard{hardRequirements(), hardImages(), hardActions()} {
+	for _, cases := range [][]hard{hardRequirements(), hardImages(), hardActions(), hardDevcontainers()} {
 		for i, c := range cases {
 			t.Run(fmt.Sprintf("%s/%02d", c.n, i), func(t *testing.T) {
 				fsys := fstest.MapFS{c.path: {Data: []byte(c.src)}}

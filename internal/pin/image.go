@@ -1,11 +1,10 @@
 package pin
 
 import (
-	"sync"
-
 	_ "crypto/sha256" // go-digest knows an algorithm only when it is linked
 	_ "crypto/sha512"
 	"strings"
+	"sync"
 
 	"github.com/distribution/reference"
 	"github.com/opencontainers/go-digest"

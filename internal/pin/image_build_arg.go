@@ -21,6 +21,13 @@ func imageBuildArg() rule[imageUse] {
 					context: u.context, state: Unpinned,
 				}
 			}
+			if u.where == "devcontainer" {
+				return &complaint{
+					message: "the variable " + name + " has no value here: whoever opens the container chooses its image",
+					hint:    "write the image itself, as name:tag@sha256:…",
+					context: u.context, state: Unpinned,
+				}
+			}
 			return &complaint{
 				message: "the build argument " + name + " has no value here: whoever builds chooses the image",
 				hint:    "give it a default before the first FROM: ARG " + name + "=…, so that the image has name:tag@sha256:…",

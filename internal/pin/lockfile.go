@@ -1,9 +1,8 @@
 package pin
 
 import (
-	"sync"
-
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/python/fresh"

@@ -130,16 +130,15 @@ func Check(ctx context.Context, fsys fs.FS, cfg Config) (Report, error) {
 			others = append(others, f)
 		}
 	}
-	answers, err := c.each(ctx, others, (*checker).file)
-	if err != nil {
-		return Report{}, err
-	}
-	c.join(answers)
-	for _, f := range c.linked {
-		if !c.paths[f.path] {
-			c.paths[f.path] = true
-			python = append(python, f)
+	for len(others) > 0 {
+		answers, err := c.each(ctx, others, (*checker).file)
+		if err != nil {
+			return Report{}, err
 		}
+		c.join(answers)
+		var more []source
+		more, others = c.fresh()
+		python = append(python, more...)
 	}
 	if err := c.requirementsFiles(ctx, python); err != nil {
 		return Report{}, err
@@ -170,6 +169,8 @@ func (c *checker) file(f source) {
 		c.template(f)
 	case kindCompose:
 		c.composefile(f)
+	case kindDevcontainer:
+		c.devcontainer(f)
 	case kindLock:
 		c.lockfile(f)
 	case kindProject:

@@ -1,10 +1,9 @@
 package pin
 
 import (
-	"sync"
-
 	"path"
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/python/reqfile"

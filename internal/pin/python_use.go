@@ -1,10 +1,9 @@
 package pin
 
 import (
-	"sync"
-
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"

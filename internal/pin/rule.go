@@ -52,8 +52,9 @@ func Rules() []Rule {
 	out = append(out, infos(commandRules())...)
 	out = append(out, infos(projectRules())...)
 	out = append(out, infos(buildRules())...)
+	out = append(out, infos(featureRules())...)
 	out = append(out, onlineRules()...)
-	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), lockIncomplete(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), dockerUnparsable(), dockerTemplate(),
+	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), lockIncomplete(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), devcontainerUnparsable(), dockerUnparsable(), dockerTemplate(),
 		fileUnreadable(), fileSymlink(), fileLimit(), policyReason(), policyUnused(), policyExpired())
 }
 

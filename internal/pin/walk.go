@@ -31,6 +31,7 @@ const (
 	kindActionsLock
 	kindCompose
 	kindProject
+	kindDevcontainer
 )
 
 // source is a file to check.
@@ -61,6 +62,8 @@ func kindOf(name string) fileKind {
 		return kindLock
 	case base == "pyproject.toml" || base == "setup.cfg" || base == "setup.py":
 		return kindProject
+	case base == ".devcontainer.json", base == "devcontainer.json" && (parent == ".devcontainer" || path.Base(path.Dir(path.Dir(name))) == ".devcontainer"):
+		return kindDevcontainer
 	case base == "action.yml" || base == "action.yaml":
 		return kindAction
 	case ext == ".in" && (strings.Contains(lower, "requirements") || strings.Contains(lower, "constraints") || parent == "requirements"):

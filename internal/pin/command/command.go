@@ -28,7 +28,8 @@ const (
 	Local       Kind = "local"       // a folder or file of the checkout
 	Project     Kind = "project"     // a tool's own lock is installed from
 	Image       Kind = "image"
-	Pipe        Kind = "pipe" // a download that a shell or an interpreter runs
+	Dockerfile  Kind = "dockerfile" // that docker build reads
+	Pipe        Kind = "pipe"       // a download that a shell or an interpreter runs
 )
 
 // Use is one thing that a command fetches or reads.

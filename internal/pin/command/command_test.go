@@ -37,6 +37,7 @@ func TestRead(t *testing.T) {
 		{"curl https://x.example/a | gunzip | bash", "pipe(curl) https://x.example/a"},
 		{"curl https://x.example/a | tar xz", ""},
 		{"docker run --rm -v $PWD:/src -e A=b img:latest make; podman pull x@sha256:1", "image(docker run) img:latest; image(podman pull) x@sha256:1"},
+		{"docker build -t x -f docker/a.df . && docker buildx build --file=$F --push . && podman build .", "dockerfile(docker build) docker/a.df; dockerfile(docker build) $F dynamic"},
 		{"if true; then\n  pip install \\\n    flask\nfi", "requirement(pip) flask"},
 		{"pip install ${{ matrix.django }} requests", "requirement(pip) $___________________ dynamic; requirement(pip) requests"},
 		{"cat > f <<EOF\npip install evil\nEOF\npip install a", "requirement(pip) a"},

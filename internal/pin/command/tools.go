@@ -250,7 +250,17 @@ func (r *reader) docker(tool string, w []word) {
 	if v == "container" || v == "image" {
 		v, rest = verb(rest)
 	}
-	if v != "run" && v != "pull" && v != "create" {
+	switch v {
+	case "run", "pull", "create":
+	case "build":
+		r.build(tool, rest)
+		return
+	case "buildx", "builder":
+		if sub, more := verb(rest); sub == "build" {
+			r.build(tool, more)
+		}
+		return
+	default:
 		return
 	}
 	for i := 0; i < len(rest); i++ {
@@ -262,6 +272,19 @@ func (r *reader) docker(tool string, w []word) {
 		default:
 			r.use(Use{Kind: Image, Tool: tool + " " + v, Text: x.text, Span: x.span, Dynamic: x.dynamic})
 			return
+		}
+	}
+}
+
+// build finds the Dockerfile of docker build -f.
+func (r *reader) build(tool string, w []word) {
+	for i, x := range w {
+		name, value, joined := strings.Cut(x.text, "=")
+		switch {
+		case name == "--file" && joined:
+			r.use(Use{Kind: Dockerfile, Tool: tool + " build", Text: value, Span: Span{x.span.Start + len(name) + 1, x.span.End}, Dynamic: x.dynamic})
+		case (x.text == "-f" || x.text == "--file") && i+1 < len(w):
+			r.use(Use{Kind: Dockerfile, Tool: tool + " build", Text: w[i+1].text, Span: w[i+1].span, Dynamic: w[i+1].dynamic})
 		}
 	}
 }

@@ -6,6 +6,7 @@ package compose
 import (
 	"bytes"
 	"fmt"
+	"path"
 	"regexp"
 	"strings"
 
@@ -33,6 +34,9 @@ type Inline struct {
 type File struct {
 	Images []Image
 	Inline []Inline
+	// Dockerfiles are what services are built from, Files the Compose files that
+	// this one includes or extends; as paths below this one's folder.
+	Dockerfiles, Files []string
 }
 
 // maxServices bounds what is read of one file.
@@ -48,6 +52,7 @@ func Read(data []byte) (*File, error) {
 	if len(doc.Content) == 0 {
 		return out, nil
 	}
+	includes(out, get(doc.Content[0], "include"))
 	services := get(doc.Content[0], "services")
 	if services == nil {
 		return out, nil // an override of networks or volumes alone
@@ -72,6 +77,10 @@ func service(out *File, name string, s *yaml.Node, seen map[*yaml.Node]bool) {
 		}
 		out.Inline = append(out.Inline, Inline{inline.Value, line})
 	}
+	dockerfile(out, build)
+	if from := get(s, "extends"); from != nil {
+		out.file(&out.Files, "", get(from, "file"))
+	}
 	image := get(s, "image")
 	if image == nil || image.Kind != yaml.ScalarNode || image.Value == "" || seen[image] {
 		return
@@ -87,6 +96,58 @@ func service(out *File, name string, s *yaml.Node, seen map[*yaml.Node]bool) {
 		column++
 	}
 	out.Images = append(out.Images, Image{name, image.Value, ref, unset, image.Line, column, column + width})
+}
+
+// includes reads the top-level include: a list of paths, or of objects with one
+// path or several.
+func includes(out *File, n *yaml.Node) {
+	if n == nil || n.Kind != yaml.SequenceNode {
+		return
+	}
+	for _, item := range n.Content[:min(len(n.Content), maxServices)] {
+		item = resolve(item)
+		if p := get(item, "path"); p != nil {
+			item = p
+		}
+		out.file(&out.Files, "", item)
+		if item.Kind == yaml.SequenceNode {
+			for _, p := range item.Content[:min(len(item.Content), maxServices)] {
+				out.file(&out.Files, "", resolve(p))
+			}
+		}
+	}
+}
+
+// dockerfile notes the Dockerfile that a service is built from, where it is one
+// of this repository.
+func dockerfile(out *File, build *yaml.Node) {
+	if build == nil || get(build, "dockerfile_inline") != nil {
+		return
+	}
+	context := build
+	if build.Kind == yaml.MappingNode {
+		context = get(build, "context")
+	}
+	dir := "."
+	if context != nil {
+		dir, _ = Expand(context.Value)
+	}
+	name := get(build, "dockerfile")
+	if name == nil {
+		name = &yaml.Node{Kind: yaml.ScalarNode, Value: "Dockerfile"}
+	}
+	out.file(&out.Dockerfiles, dir, name)
+}
+
+// file keeps a path that the file itself decides.
+func (f *File) file(list *[]string, dir string, n *yaml.Node) {
+	if n == nil || n.Kind != yaml.ScalarNode {
+		return
+	}
+	name, unset := Expand(n.Value)
+	if whole := path.Join(dir, name); name != "" && len(unset) == 0 && !path.IsAbs(name) && !path.IsAbs(dir) && !strings.ContainsAny(dir+name, "$:\\") {
+		*list = append(*list, whole)
+	}
 }
 
 // get is a key's value, through aliases and merge keys.

@@ -60,3 +60,27 @@ func FuzzRead(f *testing.F) {
 	f.Add([]byte("a: &a {<<: *a}\nservices: *a\n"))
 	f.Fuzz(func(_ *testing.T, data []byte) { _, _ = Read(data) })
 }
+
+func TestFiles(t *testing.T) {
+	f, err := Read([]byte(`include:
+  - common.yml
+  - path: [a.yml, ../b.yml]
+  - path: "${X}/c.yml"
+services:
+  a: { build: . }
+  b: { build: { context: ../svc, dockerfile: docker/prod.df } }
+  c: { build: "https://g.example/r.git" }
+  d: { build: { dockerfile_inline: "FROM scratch" } }
+  e: { extends: { file: base.yml, service: e } }
+  f: { extends: e }
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Join(f.Dockerfiles, " "), "Dockerfile ../svc/docker/prod.df"; got != want {
+		t.Errorf("Dockerfiles %s, want %s", got, want)
+	}
+	if got, want := strings.Join(f.Files, " "), "common.yml a.yml ../b.yml base.yml"; got != want {
+		t.Errorf("files %s, want %s", got, want)
+	}
+}
