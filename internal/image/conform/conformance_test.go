@@ -5,11 +5,13 @@ package conform
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -45,14 +47,54 @@ func request(t *testing.T, p project, g target, bases map[target]string, pages *
 		Project: image.ProjectSource, Entrypoint: "/app/.venv/bin/python", Index: index.Config{IndexURL: url, HTTP: &http.Client{Transport: pages}}}
 }
 
-// memo remembers the index's pages: every target reads the same.
+// memo remembers the index's pages, without files of versions that are not
+// locked: every target reads the same, and some pages are megabytes long.
 type memo struct {
-	mu   sync.Mutex
-	seen map[string][]byte
-	head map[string]http.Header
+	mu     sync.Mutex
+	seen   map[string][]byte
+	head   map[string]http.Header
+	locked map[string][]string // versions by name
 }
 
-func newMemo() *memo { return &memo{seen: map[string][]byte{}, head: map[string]http.Header{}} }
+func newMemo(t *testing.T, dir string) *memo {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, pins))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &memo{seen: map[string][]byte{}, head: map[string]http.Header{}, locked: map[string][]string{}}
+	for _, p := range pinned.FindAllSubmatch(raw, -1) {
+		name := requirement.NormalizeName(string(p[1]))
+		m.locked[name] = append(m.locked[name], string(p[2]))
+	}
+	return m
+}
+
+var pinned = regexp.MustCompile(`(?m)^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;\\]+)`)
+
+// prune drops the files of other versions from a page.
+func (m *memo) prune(name string, page []byte) []byte {
+	var doc map[string]any
+	if json.Unmarshal(page, &doc) != nil {
+		return page
+	}
+	files, ok := doc["files"].([]any)
+	if !ok {
+		return page
+	}
+	doc["files"] = slices.DeleteFunc(files, func(f any) bool {
+		file, _ := f.(map[string]any)["filename"].(string)
+		return !slices.ContainsFunc(m.locked[name], func(v string) bool {
+			public, _, _ := strings.Cut(v, "+")
+			return strings.Contains(file, strings.TrimRight(public, ".0"))
+		})
+	})
+	delete(doc, "versions")
+	if short, err := json.Marshal(doc); err == nil {
+		return short
+	}
+	return page
+}
 
 func (m *memo) RoundTrip(r *http.Request) (*http.Response, error) {
 	key := r.URL.String()
@@ -73,6 +115,7 @@ func (m *memo) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
+	body = m.prune(path.Base(r.URL.Path), body)
 	resp.Body = io.NopCloser(bytes.NewReader(body))
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,9 +163,10 @@ func TestConformanceChosenWheels(t *testing.T) {
 	formats := map[string]int{}
 	for _, p := range projects(t) {
 		t.Run(p.Name, func(t *testing.T) {
-			file := filepath.Join(p.locked(t), pins)
+			dir := p.locked(t)
+			file := filepath.Join(dir, pins)
 			pip := pipChooses(t, file)
-			pages := newMemo()
+			pages := newMemo(t, dir)
 			for i, g := range targets() {
 				what := fmt.Sprintf("%s for %s", p.Name, g)
 				ours := ourChoice(t, p, g, bases, pages)
@@ -202,8 +246,8 @@ func TestConformanceInstalledTrees(t *testing.T) {
 // oneTree installs a project with all three and enters the differences into the
 // table.
 func oneTree(t *testing.T, p project, i int, bases map[target]string, table map[string]map[string]int) (target, tree) {
-	pages := newMemo()
 	dir := p.locked(t)
+	pages := newMemo(t, dir)
 	g, ok := installable(t, p, i, bases, pages)
 	if !ok {
 		t.Log("no target has wheels for all of it")
