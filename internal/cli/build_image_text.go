@@ -54,6 +54,13 @@ func buildText(w io.Writer, r *image.Result, plan bool) error {
 	} else {
 		fmt.Fprintf(&b, "  %.1f s\n", r.Seconds)
 	}
+	for _, x := range r.Bills {
+		where := ""
+		if x.Digest != "" {
+			where = ", attached to the image"
+		}
+		fmt.Fprintf(&b, "  sbom: %s (%s, %s)%s\n", finding.Printable(x.Path), x.Format, x.Platform, where)
+	}
 	if t := r.Test; t != nil {
 		fmt.Fprintf(&b, "  tests: %s in %.1f s, exit code %d, with %s\n", finding.Printable(strings.Join(t.Command, " ")), t.Seconds, t.ExitCode, t.Engine)
 	}

@@ -31,6 +31,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
+		Cmds:          scriptCommands(),
 		Setup: func(e *testscript.Env) error {
 			root, err := filepath.Abs("../..")
 			if err != nil {

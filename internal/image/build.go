@@ -217,7 +217,7 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	}
 	notes := maps.Clone(meta)
 	maps.Copy(notes, on(b.Annotations, "manifest", p))
-	img, err := compose(b.bases.images[p], layers, set, notes, b.Created)
+	img, err := compose(b.bases.images[p], stack(layers, b.Created), set, notes, b.Created)
 	if err != nil {
 		return nil, err
 	}

@@ -24,9 +24,23 @@ var inherited = map[types.MediaType]types.MediaType{
 	types.DockerUncompressedLayer: types.OCIUncompressedLayer,
 }
 
+// assembledBy marks our layers in an image's history.
+const assembledBy = "fairlead build-image"
+
+// stack is our layers as they are put on a base.
+func stack(layers []*layer.Layer, created time.Time) []mutate.Addendum {
+	var out []mutate.Addendum
+	for _, l := range layers {
+		out = append(out, mutate.Addendum{Layer: l, MediaType: types.OCILayer, History: v1.History{
+			Created: v1.Time{Time: created}, CreatedBy: assembledBy, Comment: l.Comment,
+		}})
+	}
+	return out
+}
+
 // compose puts our layers on a base: config and history are made anew from the
 // base's and our own inputs.
-func compose(baseImage v1.Image, layers []*layer.Layer, set func(*v1.ConfigFile), annotations map[string]string, created time.Time) (v1.Image, error) {
+func compose(baseImage v1.Image, layers []mutate.Addendum, set func(*v1.ConfigFile), annotations map[string]string, created time.Time) (v1.Image, error) {
 	from, err := baseImage.ConfigFile()
 	if err != nil {
 		return nil, fmt.Errorf("reading the base image's config: %w", err)
@@ -54,11 +68,7 @@ func compose(baseImage v1.Image, layers []*layer.Layer, set func(*v1.ConfigFile)
 		}
 		add = append(add, mutate.Addendum{Layer: l, MediaType: mt, History: baseHistory(from, i)})
 	}
-	for _, l := range layers {
-		add = append(add, mutate.Addendum{Layer: l, MediaType: types.OCILayer, History: v1.History{
-			Created: v1.Time{Time: created}, CreatedBy: "fairlead build-image", Comment: l.Comment,
-		}})
-	}
+	add = append(add, layers...)
 	if img, err = mutate.Append(img, add...); err != nil {
 		return nil, fmt.Errorf("stacking layers: %w", err)
 	}

@@ -65,22 +65,13 @@ func (b *builder) enter(l Layer, platform string) {
 func (b *builder) combine(images map[string]v1.Image) (oci.Artifact, error) {
 	var what oci.Artifact = images[b.Platforms[0]]
 	if len(b.Platforms) > 1 {
-		var add []mutate.IndexAddendum
-		for _, p := range b.Platforms {
-			platform, err := v1.ParsePlatform(p)
-			if err != nil {
-				return nil, fmt.Errorf("reading platform %q: %w", p, err)
-			}
-			add = append(add, mutate.IndexAddendum{Add: images[p], Descriptor: v1.Descriptor{Platform: platform}})
-		}
-		idx := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), add...)
 		notes := b.metadata(b.bases.name, b.bases.digest)
 		maps.Copy(notes, on(b.Annotations, "index", ""))
-		annotated, ok := mutate.Annotations(idx, notes).(v1.ImageIndex)
-		if !ok {
-			return nil, fmt.Errorf("annotating the index: not an index any more")
+		idx, err := indexOf(images, b.Platforms, notes)
+		if err != nil {
+			return nil, err
 		}
-		what = annotated
+		what = idx
 	}
 	digest, err := what.Digest()
 	if err != nil {
@@ -118,6 +109,24 @@ func (b *builder) identify(what oci.Artifact, images map[string]v1.Image) error 
 		b.result.Platforms[i].ImageID = id.String()
 	}
 	return nil
+}
+
+// indexOf makes an index of the platforms' images.
+func indexOf(images map[string]v1.Image, platforms []string, annotations map[string]string) (v1.ImageIndex, error) {
+	var add []mutate.IndexAddendum
+	for _, p := range platforms {
+		platform, err := v1.ParsePlatform(p)
+		if err != nil {
+			return nil, fmt.Errorf("reading platform %q: %w", p, err)
+		}
+		add = append(add, mutate.IndexAddendum{Add: images[p], Descriptor: v1.Descriptor{Platform: platform}})
+	}
+	idx := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), add...)
+	annotated, ok := mutate.Annotations(idx, annotations).(v1.ImageIndex)
+	if !ok {
+		return nil, fmt.Errorf("annotating the index: not an index any more")
+	}
+	return annotated, nil
 }
 
 // finish adds what is known only at the end.

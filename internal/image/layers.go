@@ -96,6 +96,9 @@ func names(group []built) []string {
 	return out
 }
 
+// venvComment begins the skeleton's line in an image's history.
+const venvComment = "virtual environment for CPython "
+
 // venv makes the skeleton of the virtual environment (PEP 405): what makes
 // Python believe in it, without activate scripts.
 func (w *workshop) venv(f base.Facts) (*layer.Layer, error) {
@@ -116,7 +119,7 @@ func (w *workshop) venv(f base.Facts) (*layer.Layer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the virtual environment: %w", err)
 	}
-	l.From, l.Comment = "venv", "virtual environment for CPython "+f.Target.FullVersion
+	l.From, l.Comment = "venv", venvComment+f.Target.FullVersion
 	w.made[key] = l
 	return l, nil
 }

@@ -184,7 +184,7 @@ func (b *builder) testImage(ctx context.Context, platform string, img v1.Image) 
 		return nil, nil, fmt.Errorf("making the layer of the tests: %w", err)
 	}
 	layers = append(layers, l)
-	top, err := compose(img, layers, func(*v1.ConfigFile) {}, nil, b.Created)
+	top, err := compose(img, stack(layers, b.Created), func(*v1.ConfigFile) {}, nil, b.Created)
 	return top, commands(all), err
 }
 

@@ -3,17 +3,10 @@
 package conform
 
 import (
-	"archive/tar"
-	"bytes"
 	"fmt"
-	"io"
 	"testing"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-
+	"github.com/fairlead-ci/fairlead/internal/image/base/basetest"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
@@ -94,45 +87,16 @@ func (t target) environment() map[string]string {
 // runs.
 func (t target) base(tb testing.TB, dir string) {
 	tb.Helper()
-	bin := fmt.Sprintf("usr/local/bin/python%d.%d", t.python[0], t.python[1])
-	files := map[string]string{bin: "not really"}
+	b := basetest.Base{Python: t.full(), Arches: []string{t.arch}}
 	if t.libc == "musl" {
-		files["lib/ld-musl-"+t.machine()+".so.1"] = fmt.Sprintf("musl libc\x001.%d.5\x00", t.minor)
+		b.Musl = fmt.Sprintf("1.%d.5", t.minor)
 	} else {
-		files["usr/lib/"+t.machine()+"-linux-gnu/libc.so.6"] = fmt.Sprintf("GNU C Library (Debian) stable release version 2.%d.\n", t.minor)
+		b.Glibc = fmt.Sprintf("2.%d", t.minor)
 	}
-	var buf bytes.Buffer
-	tw := tar.NewWriter(&buf)
-	for name, data := range files {
-		if err := tw.WriteHeader(&tar.Header{Name: name, Mode: 0o755, Size: int64(len(data)), Typeflag: tar.TypeReg}); err != nil {
-			tb.Fatal(err)
-		}
-		if _, err := io.WriteString(tw, data); err != nil {
-			tb.Fatal(err)
-		}
-	}
-	if err := tw.Close(); err != nil {
-		tb.Fatal(err)
-	}
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(buf.Bytes())), nil })
+	idx, err := b.Index()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	img, err := mutate.AppendLayers(empty.Image, l)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c, err := img.ConfigFile()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	c = c.DeepCopy()
-	c.OS, c.Architecture = "linux", t.arch
-	c.Config.Env = []string{"PATH=/usr/local/bin:/usr/bin", "PYTHON_VERSION=" + t.full()}
-	if img, err = mutate.ConfigFile(img, c); err != nil {
-		tb.Fatal(err)
-	}
-	idx := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: t.arch}}})
 	if err := oci.WriteLayout(dir, idx, ""); err != nil {
 		tb.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package wheeltest
 import (
 	"archive/zip"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
@@ -25,6 +26,7 @@ type Wheel struct {
 	RequiresPy    string
 	NoRecord      bool
 	NoWheel       bool
+	WheelTag      string // what WHEEL says instead of py3-none-any
 	// Header edits each zip header before it is written.
 	Header func(*zip.FileHeader)
 	// Extra is added after all other entries, as it stands.
@@ -72,7 +74,7 @@ func (w Wheel) entries() []file {
 	}
 	set(info+"METADATA", meta)
 	if !w.NoWheel {
-		set(info+"WHEEL", "Wheel-Version: 1.0\nGenerator: wheeltest\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+		set(info+"WHEEL", "Wheel-Version: 1.0\nGenerator: wheeltest\nRoot-Is-Purelib: true\nTag: "+cmp.Or(w.WheelTag, "py3-none-any")+"\n")
 	}
 	if w.EntryPoints != "" {
 		set(info+"entry_points.txt", w.EntryPoints)
