@@ -49,6 +49,8 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 			if name := c.locate(file, s, u.Text); !u.Dynamic && !s.image && name != "" && !c.paths[name] {
 				c.linked = append(c.linked, source{name, kindDockerfile})
 			}
+		case command.Inline:
+			c.inlineScript(file, s, u)
 		case command.Image:
 			c.image(at, imageUse{raw: u.Text, ref: u.Text, where: u.Tool, unknown: u.Dynamic})
 		case command.Local:

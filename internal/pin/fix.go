@@ -95,7 +95,7 @@ func (c *checker) wants(findings []finding.Finding, excepted []Excepted) []want 
 			w.action = actions[here]
 		case "image/not-pinned", "docker/syntax":
 			w.image = images[here]
-		case "python/not-pinned", "python/wildcard", "python/mixed-hashes", "python/build-requires", "command/not-pinned":
+		case "python/not-pinned", "python/wildcard", "python/mixed-hashes", "python/build-requires", "python/script-not-locked", "command/not-pinned":
 			if p, ok := python[here]; ok {
 				// A version alone would be the next finding.
 				w.python, w.hash = []askedRequirement{p}, c.hashMode(p) || p.set != "" && asked && !bare[p.at.path] && !bare[p.set]

@@ -30,6 +30,7 @@ const (
 	Image       Kind = "image"
 	Dockerfile  Kind = "dockerfile" // that docker build reads
 	Pipe        Kind = "pipe"       // a download that a shell or an interpreter runs
+	Inline      Kind = "inline"     // a script that may declare its own dependencies (PEP 723)
 )
 
 // Use is one thing that a command fetches or reads.

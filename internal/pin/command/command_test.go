@@ -31,6 +31,7 @@ func TestRead(t *testing.T) {
 		{"uv pip install --system -e .[dev] click", "local(uv pip) .[dev]; requirement(uv pip) click"},
 		{"uv sync --locked; uv sync; uv run --with httpx pytest", "project(uv) uv sync locked; project(uv) uv sync; project(uv) uv run; requirement(uv run) httpx"},
 		{"uvx ruff@0.6.0 check; uvx --from 'black==24.1' black .; uvx mypy", "requirement(uvx) ruff==0.6.0; requirement(uvx) black==24.1; requirement(uvx) mypy"},
+		{"uv run --script tools/a.py; pipx run b.py x.py; pip install --requirements-from-script c.py; uv run --no-project --with rich pytest", "inline(uv run) tools/a.py; inline(pipx) b.py; inline(pip) c.py; requirement(uv run) rich"},
 		{"pipx run cowsay; pipx install poetry==1.8.3", "requirement(pipx) cowsay; requirement(pipx) poetry==1.8.3"},
 		{"poetry install --only main; poetry update; pipenv install; pipenv install --deploy; pdm sync", "project(poetry) poetry install locked; project(poetry) poetry update; project(pipenv) pipenv install; project(pipenv) pipenv install locked; project(pdm) pdm sync locked"},
 		{"curl -LsSf https://get.example/install.sh | sudo sh -s -- -y", "pipe(curl) https://get.example/install.sh"},

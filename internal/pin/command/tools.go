@@ -90,6 +90,8 @@ func (r *reader) pip(tool string, w []word) {
 			r.use(Use{Kind: File, Tool: tool, Text: x.text[2:], Span: Span{x.span.Start + 2, x.span.End}, Dynamic: x.dynamic})
 		case x.text == "-c" || name == "--constraint" || name == "--constraints":
 			r.file(tool, Constraints, next)
+		case name == "--requirements-from-script":
+			r.file(tool, Inline, next)
 		case x.text == "-e" || name == "--editable":
 			if n, ok := next(); ok {
 				r.use(argument(tool, n))
@@ -154,10 +156,33 @@ func (r *reader) uv(w []word) {
 			r.use(Use{Kind: Project, Tool: "uv", Text: "uv " + v, Span: w[0].span, Locked: locked})
 		}
 		r.with("uv "+v, rest)
+		if v == "run" {
+			r.inline("uv run", rest)
+		}
 	case "tool":
 		sub, more := verb(rest)
 		if sub == "install" || sub == "run" {
 			r.run("uv tool "+sub, more, "--from", "--with")
+		}
+	}
+}
+
+// inline finds the script that a command runs, the first plain word.
+func (r *reader) inline(tool string, w []word) {
+	script := false
+	for i := 0; i < len(w); i++ {
+		x := w[i]
+		switch {
+		case x.text == "--script" || x.text == "-s":
+			script = true
+		case x.text == "--with" || x.text == "--package" || x.text == "--env-file" || slices.Contains(pipValues(), x.text):
+			i++
+		case strings.HasPrefix(x.text, "-"):
+		default:
+			if script || strings.HasSuffix(x.text, ".py") {
+				r.use(Use{Kind: Inline, Tool: tool, Text: x.text, Span: x.span, Dynamic: x.dynamic})
+			}
+			return
 		}
 	}
 }
@@ -207,6 +232,10 @@ func (r *reader) pipx(w []word) {
 	v, rest := verb(w)
 	switch v {
 	case "run":
+		n := len(r.uses)
+		if r.inline("pipx", rest); len(r.uses) > n {
+			return
+		}
 		r.run("pipx", rest, "--spec")
 	case "install", "inject", "install-all":
 		for _, x := range rest {
