@@ -1,0 +1,1 @@
+"""Notes that are kept as long as the process lives."""
