@@ -19,7 +19,7 @@ func main() {
 	flag.Parse()
 	start := time.Now()
 	p := &page{runs: func(n int) int { return max(20, int(float64(n)**scale)) }, plots: map[string]string{},
-		cal: &calibration{runs: 2000}, say: func(s string) { fmt.Fprintf(os.Stderr, "%6.0f s  %s\n", time.Since(start).Seconds(), s) }}
+		cal: &calibration{runs: 6000}, say: func(s string) { fmt.Fprintf(os.Stderr, "%6.0f s  %s\n", time.Since(start).Seconds(), s) }}
 	for _, section := range []func(){p.falseAlarms, p.hostile, p.detection, p.passes, p.often, p.latency, p.latencySame, p.dispersion, p.gauges} {
 		section()
 	}
@@ -114,7 +114,7 @@ requests are counted; a run is an hour, 240 ticks. "100/10" means 100 requests p
 runs in percent that came to an answer within the hour, where it is below 99.5. All judges see the same requests.
 
 - **default**: canary-gate as it is shipped, with an hour of the baseline's history: the lag rule is on, the evidence is divided by a dispersion only where the history rejects
-  that errors are independent (one-sided, 1 %), the prior comes from the history. **calibrated**: the same with a threshold calibrated for an hour of looking (` + "`--calibrated`" + `).
+  that errors are independent (one-sided, 1 %), the prior comes from the history. **calibrated**: the same with a threshold calibrated for an hour of looking (` + "`--horizon`" + `).
 - **bare**: the engine alone, without history, lag rule or dispersion.
 - **Kayenta**: its Mann-Whitney judge over the error rate of each minute, once at the end of the hour and again every minute from the fifth. **Flagger**: five minutes above 1 % errors
   (p99 above 500 ms). **Argo**: success below 95 % in more than three stretches of five minutes, as in its documentation. **z-test**: pooled proportions, once, and every minute

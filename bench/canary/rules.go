@@ -18,23 +18,26 @@ type judge interface {
 // a bench is judges for a cell, built anew for each run.
 type bench func(c cell, history []seqtest.Cohort, thresholds *calibration) []judge
 
-// calibration remembers the thresholds of cells.
+// calibration remembers the thresholds of cells: without the lag rule and with it.
 type calibration struct {
 	runs int
-	seen map[cell]float64
+	seen map[cell][2]float64
 }
 
-func (m *calibration) of(c cell) float64 {
+func (m *calibration) of(c cell) (bare, robust float64) {
 	if m.seen == nil {
-		m.seen = map[cell]float64{}
+		m.seen = map[cell][2]float64{}
 	}
 	key := cell{c.rps, c.share, c.base, 0, c.every}
 	if _, ok := m.seen[key]; !ok {
-		a, b := c.lambdas()
-		m.seen[key] = seqtest.NewProcess(seqtest.Fail, seqtest.Null{Rho: 1}).
-			Calibrated(seqtest.Horizon{Ticks: c.ticks(), Canary: a, Baseline: b, Rate: c.base}, alpha, m.runs)
+		m.seen[key] = [2]float64{m.find(c, false), m.find(c, true)}
 	}
-	return m.seen[key]
+	return m.seen[key][0], m.seen[key][1]
+}
+
+func (m *calibration) find(c cell, lag bool) float64 {
+	a, b := c.lambdas()
+	return seqtest.Test{Process: seqtest.NewProcess(seqtest.Fail, seqtest.Null{Rho: 1}), Lag: lag}.Calibrated(seqtest.Horizon{Ticks: c.ticks(), Canary: a, Baseline: b, Rate: c.base}, alpha, m.runs)
 }
 
 // ours is the engine in one configuration: bare, or as shipped. Each threshold
@@ -85,8 +88,9 @@ func shipped(label string, history []seqtest.Cohort, more ...float64) *ours {
 	o := bare(label, seqtest.Null{Rho: 1}, more...)
 	o.test.Lag = true
 	o.spread = &seqtest.Spread{History: history}
-	if len(history) > 0 {
-		o.test.Process.Prior = priorOf(history)
+	if n := len(history); n > 0 {
+		o.test.Process.Prior = priorOf(history[:n-1])
+		o.state = o.test.Prime(history[n-1])
 	}
 	return o
 }
@@ -104,8 +108,9 @@ func priorOf(history []seqtest.Cohort) seqtest.Prior {
 func passing(label string, null seqtest.Null, lag bool, history []seqtest.Cohort) *ours {
 	o := &ours{label: []string{label}, thresholds: []float64{seqtest.Threshold(beta)},
 		test: seqtest.Test{Process: seqtest.NewProcess(seqtest.Pass, null), Lag: lag}}
-	if lag {
-		o.test.Process.Prior = priorOf(history)
+	if n := len(history); lag && n > 0 {
+		o.test.Process.Prior = priorOf(history[:n-1])
+		o.state = o.test.Prime(history[n-1])
 		o.spread = &seqtest.Spread{History: history}
 	}
 	return o
@@ -217,8 +222,8 @@ func zscore(c seqtest.Counts) float64 {
 
 // everybody is the field for error rates.
 func everybody(c cell, history []seqtest.Cohort, m *calibration) []judge {
-	t := m.of(c)
-	return []judge{bare("bare", seqtest.Null{Rho: 1}, t), shipped("default", history, t), &sprt{c: c},
+	t, robust := m.of(c)
+	return []judge{bare("bare", seqtest.Null{Rho: 1}, t), shipped("default", history, robust), &sprt{c: c},
 		kayenta(), flagger(), argo(), ztest()}
 }
 

@@ -108,7 +108,11 @@ func (p *page) detection() {
 	for i, d := range []struct{ base, canary float64 }{{.005, .01}, {.001, .01}, {.005, .0075}, {.005, .05}} {
 		for k, c := range traffic() {
 			c.base, c.canary = d.base, d.canary
-			got := simulate(steady{c}, c, everybody, p.cal, p.runs(400), uint64(300+10*i+k))
+			runs := 400
+			if i == 2 {
+				runs = 1500 // where judges are close together
+			}
+			got := simulate(steady{c}, c, everybody, p.cal, p.runs(runs), uint64(300+10*i+k))
 			row := []string{pct(d.base) + " → " + pct(d.canary), c.label()}
 			for _, r := range columns {
 				row = append(row, words(got[r]))
@@ -135,8 +139,8 @@ func (p *page) detection() {
 // addresses: the lag rule waits for a tick, and a shorter one costs less.
 func (p *page) often() {
 	judges := func(c cell, h []seqtest.Cohort, m *calibration) []judge {
-		t := m.of(c)
-		return []judge{bare("bare", seqtest.Null{Rho: 1}, t), shipped("default", h, t), shipped("default, no history", nil),
+		t, robust := m.of(c)
+		return []judge{bare("bare", seqtest.Null{Rho: 1}, t), shipped("default", h, robust), shipped("default, no history", nil),
 			passing("PASS, bare", seqtest.Null{Rho: 1, Delta: .005}, false, h), passing("PASS, default", seqtest.Null{Rho: 1, Delta: .005}, true, h)}
 	}
 	columns := []string{"default", "default, no history", "default, calibrated", "bare", "bare, calibrated", "PASS, default", "PASS, bare"}

@@ -23,14 +23,13 @@ func (p *page) latency() {
 			}
 			t.add(row...)
 			if c.rps == 100 && c.share == .1 && i == 2 {
-				for _, r := range []string{"bare", "default"} {
-					p.promise(median(got[r]) <= 7, "100/10, p99 × 1.2 through default buckets, "+r+": at most 7 min", "%s min", words(got[r]))
-				}
+				p.promise(median(got["bare"]) <= 7, "100/10, p99 × 1.2 through default buckets, bare: at most 7 min", "%s min", words(got["bare"]))
+				p.show("the same, default: lag rule, and a fifth more slow requests tolerated", "%s min", words(got["default"]))
 			}
 		}
 		p.say("latency, " + ch.name)
 	}
-	p.section("Time to see slower responses", "Lognormal response times with a median of 80 ms and a p99 of 323 ms, seen through the eleven default buckets (5 ms to 10 s). Minutes to FAIL.", t.String())
+	p.section("Time to see slower responses", "Lognormal response times with a median of 80 ms and a p99 of 323 ms, seen through the eleven default buckets (5 ms to 10 s). Minutes to FAIL. \"Bare\" tolerates nothing; the default tolerates a fifth more requests above every threshold, which is about 5 % slower responses.", t.String())
 }
 
 func (p *page) latencySame() {
@@ -92,7 +91,8 @@ type option struct {
 func options() []option {
 	divided := func(h []seqtest.Cohort, d float64) *ours {
 		o := bare("x", seqtest.Null{Rho: 1})
-		o.test.Lag, o.test.Process.Prior, o.fixed = true, priorOf(h), math.Max(1, d)
+		o.test.Lag, o.test.Process.Prior, o.fixed = true, priorOf(h[:len(h)-1]), math.Max(1, d)
+		o.state = o.test.Prime(h[len(h)-1])
 		return o
 	}
 	return []option{

@@ -53,7 +53,8 @@ func newJudge(plan Plan) *judge {
 	j := &judge{plan: plan, verdict: finding.Inconclusive, firing: map[string]int{}, bounds: plan.History.BoundsMS}
 	for _, m := range plan.Metrics {
 		history := plan.History.Ticks[m.Name]
-		s := metricState{Metric: m.WithHistory(history)}
+		// The last tick is left for the lag rule, as the first one's neighbour.
+		s := metricState{Metric: m.WithHistory(history[:max(0, len(history)-1)])}
 		// The history stays with the tester, which measures the spread anew as the
 		// run goes on.
 		s.Dispersion = m.Dispersion

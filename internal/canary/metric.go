@@ -93,6 +93,16 @@ func LatencyMetric() Metric {
 	return m
 }
 
+// MemoryMetric is the default for memory, where the source sees it: a warning when
+// it keeps growing against the baseline's, or is a fifth above it for long.
+func MemoryMetric() Metric {
+	m := ErrorsMetric()
+	m.Name, m.Kind, m.Gate, m.IfSeen = "memory", KindGauge, Warn, true
+	m.Fail = seqtest.Null{Rho: 1.2}
+	m.Pass = m.Fail
+	return m
+}
+
 // WithHistory sets the prior and the dispersion from the baseline's ticks before
 // the canary started. Ten minutes or more are worth having; the dispersion is
 // applied only where the history rejects independence.

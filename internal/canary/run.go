@@ -79,11 +79,10 @@ func (p Plan) calibrated() float64 {
 	if !p.Calibrate || !ok || len(p.Metrics) == 0 {
 		return 0
 	}
-	const runs = 4000
+	const runs = 10000 // fewer leave the quantile uncertain; this takes seconds
 	m := p.Metrics[0]
 	every := p.Interval.Seconds()
-	process := m.test(seqtest.Fail, false).Process
-	return process.Calibrated(seqtest.Horizon{
+	return m.test(seqtest.Fail, p.Lag == LagOn).Calibrated(seqtest.Horizon{
 		Ticks:  int(math.Ceil(p.Deadline.Seconds() / every)),
 		Canary: seen.Traffic.Canary * every, Baseline: seen.Traffic.Baseline * every, Rate: seen.BaseRate,
 	}, p.Alpha, runs)

@@ -52,6 +52,9 @@ func newCounter(m Metric, plan Plan, history []seqtest.Cohort) *counter {
 		}
 		c.sides = append(c.sides, oneSide{fail: m.test(seqtest.Fail, lag), pass: m.test(seqtest.Pass, lag), swap: swap})
 	}
+	if n := len(history); n > 0 {
+		c.prime(history[n-1])
+	}
 	c.ratio = seqtest.NewRatio(c.sides[0].fail, plan.Alpha)
 	c.inverted = c.ratio.Start()
 	return c
@@ -76,9 +79,19 @@ func boundAt(bounds []float64, ms float64) int {
 	return min(i, len(bounds)-1)
 }
 
+// prime tells the tests the baseline's tick before the first judged one.
+func (c *counter) prime(b seqtest.Cohort) {
+	for i := range c.sides {
+		if s := &c.sides[i]; !s.swap {
+			s.failed, s.passed = s.fail.Prime(b), s.pass.Prime(b)
+		}
+	}
+}
+
 func (c *counter) learn(t *Tick) bool {
 	got, ok := c.counts(t)
 	if ok {
+		c.prime(got.Baseline)
 		c.spread = c.spread.Add(seqtest.Counts{Baseline: got.Baseline})
 	}
 	return ok

@@ -69,6 +69,9 @@ func (rep Report) Summary() string {
 	if len(tail) > 0 {
 		fmt.Fprintf(&b, "\n%s\n", strings.Join(tail, " · "))
 	}
+	if chart := rep.mermaid(); chart != "" {
+		b.WriteString("\n<details><summary>evidence over time</summary>\n\n" + chart + "\n</details>\n")
+	}
 	if len(rep.Problems)+len(rep.Notes) > 0 {
 		b.WriteString("\n<details><summary>what happened on the way</summary>\n\n")
 		for _, p := range rep.Problems {

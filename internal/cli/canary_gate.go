@@ -30,48 +30,34 @@ type canaryGateCmd struct {
 	sshFlags
 	reportFlags
 
-	Interval    time.Duration `default:"5s" help:"Time between two looks."`
-	WarmUp      time.Duration `default:"0s" help:"Watched, not judged."`
-	MinDuration time.Duration `default:"0s" help:"Earliest time of a pass."`
-	Deadline    time.Duration `default:"15m" help:"When the gate gives up."`
-	AtDeadline  string        `enum:"inconclusive,fail,pass" default:"inconclusive" help:"Verdict when the deadline comes without one."`
-	Alpha       float64       `default:"0.01" help:"Chance of a false fail in the whole run."`
-	Beta        float64       `default:"0.05" help:"Chance of a wrong pass."`
-	Tolerate    float64       `default:"0" help:"Fail only when the canary's share of errors is proven to be more than this many percentage points above the baseline's."`
-	Margin      float64       `default:"0.5" help:"Pass when it is proven to be less than this many percentage points above."`
-	Lag         string        `enum:"auto,on,off" default:"auto" help:"Whether evidence must survive a shift of the baseline by one look; auto is off for probes."`
-	Share       float64       `default:"0" help:"The canary's intended share of the traffic, between 0 and 1; 0 if not known."`
+	canaryPlanFlags
+	canaryRunFlags
 
 	Replay      string  `help:"Judge a recorded report again." placeholder:"FILE"`
 	Report      string  `help:"Write the JSON report to this file." placeholder:"FILE"`
-	Preview     bool    `help:"Say how long a verdict takes at --preview-rps and --preview-errors, and watch nothing."`
+	HTML        string  `name:"html" help:"Write the report as a web page to this file: one file, to be kept as an artifact." placeholder:"FILE"`
+	Preview     bool    `help:"Say how long a verdict takes, and judge nothing: at the traffic that the addresses show in a few looks, or else at --preview-rps and --preview-errors."`
 	PreviewRPS  float64 `name:"preview-rps" default:"100" help:"For --preview: requests per second of both together."`
 	PreviewErrs float64 `name:"preview-errors" default:"0.1" help:"For --preview: the baseline's share of errors, in percent."`
 }
 
 var _ command = (*canaryGateCmd)(nil)
 
-func (c *canaryGateCmd) plan() canary.Plan {
-	p := canary.DefaultPlan()
-	p.Interval, p.WarmUp, p.MinDuration, p.Deadline = c.Interval, c.WarmUp, c.MinDuration, c.Deadline
-	p.Alpha, p.Beta, p.Lag, p.Share = c.Alpha, c.Beta, canary.Lag(c.Lag), c.Share
-	p.Metrics[0].Fail.Delta, p.Metrics[0].Pass.Delta = c.Tolerate/100, c.Margin/100
-	if c.Prometheus != "" {
-		p.StartWithin = 5 * time.Minute // its own scrapes may be a minute apart
-	}
-	p.StartWithin = min(p.StartWithin, p.Deadline)
-	return p
-}
-
 func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if c.Replay != "" {
 		return c.replay()
 	}
-	plan := c.plan()
+	plan, err := c.plan()
+	if err != nil {
+		return nil, err
+	}
+	if c.Prometheus != "" {
+		plan.StartWithin = min(5*time.Minute, plan.Deadline) // its own scrapes may be a minute apart
+	}
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
-	if c.Preview {
+	if c.Preview && c.Prometheus == "" && len(c.Baseline)+len(c.Canary) == 0 {
 		return c.preview(plan)
 	}
 	src, closeSource, err := c.source(ctx, s)
@@ -79,34 +65,56 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	defer closeSource()
-	rep, err := canary.Run(ctx, plan, src, canary.Deps{Now: s.Now, Progress: progress(s)})
+	if err := c.lookBack(ctx, s, &plan, src); err != nil {
+		return nil, err
+	}
+	if c.Preview {
+		return c.previewOf(ctx, plan, src)
+	}
+	return c.watch(ctx, s, plan, src)
+}
+
+// watch runs the gate and writes what it was asked to write.
+func (c *canaryGateCmd) watch(ctx context.Context, s *session, plan canary.Plan, src canary.Source) (*outcome, error) {
+	deps := canary.Deps{Now: s.Now, Progress: progress(s, plan)}
+	hooks, err := c.hooks(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(plan.Steps) > 0 {
+		deps.Advance = hooks.advance
+	}
+	state := c.state(s)
+	if deps.From, err = state.load(); err != nil {
+		return nil, err
+	}
+	deps.Save = state.save()
+	rep, err := canary.Run(ctx, plan, src, deps)
 	if rep.Schema == 0 {
 		return nil, err
 	}
-	if rep.Ended == canary.EndedDeadline && c.AtDeadline != "inconclusive" {
-		rep.Verdict = finding.Verdict(c.AtDeadline)
-		rep.Notes = append(rep.Notes, "the verdict is the policy for the deadline (--at-deadline "+c.AtDeadline+"), not the numbers'")
+	clearLine(s)
+	if rep.Ended == canary.EndedDecided {
+		state.done()
 	}
-	if c.Report != "" {
-		if werr := writeReport(c.Report, rep); werr != nil {
-			err = errors.Join(err, werr)
-		}
-	}
+	err = errors.Join(err, hooks.after(context.WithoutCancel(ctx), rep), c.write(rep))
 	o := canaryOutcome(rep)
 	o.report, o.headline = &c.reportFlags, rep.Headline()
 	return o, err
 }
 
-// progress shows a tick as it is judged: one line on a terminal, rewritten, and
-// nothing in logs.
-func progress(s *session) func(canary.Tick) {
-	if !s.Terminal || s.format == "json" {
-		return nil
+// write leaves the report in the files that were asked for.
+func (c *canaryGateCmd) write(rep canary.Report) error {
+	var err error
+	if c.Report != "" {
+		err = writeReport(c.Report, rep)
 	}
-	begin := s.Now()
-	return func(canary.Tick) {
-		fmt.Fprintf(s.Stderr, "\r\x1b[Kcanary-gate: watching since %s", s.Now().Sub(begin).Round(time.Second))
+	if c.HTML != "" {
+		if werr := os.WriteFile(c.HTML, []byte(rep.HTML()), 0o644); werr != nil {
+			err = errors.Join(err, failure.New(failure.Usage, "", "--html: %w", werr))
+		}
 	}
+	return err
 }
 
 func (c *canaryGateCmd) replay() (*outcome, error) {
@@ -122,7 +130,7 @@ func (c *canaryGateCmd) replay() (*outcome, error) {
 	if err != nil {
 		return nil, failure.Wrap(failure.Usage, "", fmt.Errorf("%s: %w", c.Replay, err))
 	}
-	return canaryOutcome(rep), nil
+	return canaryOutcome(rep), c.write(rep)
 }
 
 func (c *canaryGateCmd) preview(plan canary.Plan) (*outcome, error) {
@@ -131,7 +139,23 @@ func (c *canaryGateCmd) preview(plan canary.Plan) (*outcome, error) {
 	if c.Share > 0 {
 		tr = seqtest.Traffic{Baseline: c.PreviewRPS * (1 - c.Share), Canary: c.PreviewRPS * c.Share}
 	}
-	f := canary.Preview(plan, canary.Seen{Traffic: tr, BaseRate: c.PreviewErrs / 100})
+	return previewed(canary.Preview(plan, canary.Seen{Traffic: tr, BaseRate: c.PreviewErrs / 100}))
+}
+
+// previewOf looks at the source twice, or at its history, and says how long a
+// verdict takes at that traffic.
+func (c *canaryGateCmd) previewOf(ctx context.Context, plan canary.Plan, src canary.Source) (*outcome, error) {
+	seen, ok := plan.Seen()
+	if !ok {
+		var err error
+		if seen, err = canary.Look(ctx, plan, src); err != nil {
+			return nil, failure.Wrap(failure.Service, "give --preview-rps and --preview-errors without addresses to calculate only", fmt.Errorf("looking at the traffic: %w", err))
+		}
+	}
+	return previewed(canary.Preview(plan, seen))
+}
+
+func previewed(f canary.Forecast) (*outcome, error) {
 	doc := map[string]any{"schema": 1, "tool": "canary-gate", "preview": f.Text, "blind": f.Blind}
 	return &outcome{verdict: finding.Pass, document: doc, text: line(f.Text), summary: f.Text}, nil
 }

@@ -3,7 +3,7 @@
 // chance of a false alarm.
 //
 // Everything is a pure function of counts: no clock, no I/O, and no randomness
-// but the seeded one of [Process.Calibrated].
+// but the seeded one of [Test.Calibrated].
 // A [Process] describes one test; [Process.Step] takes a [State] and the counts
 // of one tick and returns the next State. [Test] adds the defence against
 // misaligned scrapes, [Ratio] inverts the test into an interval for "how many

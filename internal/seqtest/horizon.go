@@ -22,44 +22,41 @@ type Horizon struct {
 // ln(1/level) holds for ever and for any traffic; over a known horizon it is
 // reached less often than the level allows, and the difference is time.
 //
-// Runs without any difference are simulated, with a fixed seed, at the rate given
-// and at half and twice of it, and the largest of their (1-level) quantiles of
-// the highest evidence is taken; never more than Ville's bound. The price is
-// that the level holds for the horizon and for rates and traffic like those.
-//
-// The process is simulated bare, also for a test with the lag rule: whichever
-// alignment is true, the rule's minimum is below that alignment's bare process.
-func (p Process) Calibrated(h Horizon, level float64, runs int) float64 {
+// Runs without any difference are simulated, with a fixed seed, and the (1-level)
+// quantile of their highest evidence is taken; never more than Ville's bound. The
+// price is that the level holds for the horizon and for traffic like that, and,
+// for a test with the lag rule, for both sides being seen at the same time or at
+// steady rates.
+func (t Test) Calibrated(h Horizon, level float64, runs int) float64 {
 	ville := Threshold(level)
+	p := t.Process
 	if h.Ticks < 1 || runs < 1 || !(h.Canary > 0) || !(h.Baseline > 0) || p.Side != Fail {
 		return ville
 	}
-	threshold := 0.0
-	for i, factor := range []float64{0.5, 1, 2} {
-		pB := math.Min(clamp(h.Rate)*factor, 0.9)
-		pA := math.Min(p.Null.At(pB), 0.999)
-		r := rand.New(rand.NewPCG(uint64(i), 0x5eed))
-		peaks := make([]float64, runs)
-		for k := range peaks {
-			peaks[k] = p.peak(r, h, pA, pB, ville)
-		}
-		slices.Sort(peaks)
-		threshold = math.Max(threshold, peaks[min(runs-1, int(math.Ceil(float64(runs)*(1-level))))])
+	pB := math.Min(clamp(h.Rate), 0.9)
+	pA := math.Min(p.Null.At(pB), 0.999)
+	p.Prior = Prior{Rate: pB, Weight: math.Max(1, p.Prior.Weight)}
+	t.Process = p
+	r := rand.New(rand.NewPCG(uint64(h.Ticks), 0x5eed))
+	peaks := make([]float64, runs)
+	for k := range peaks {
+		peaks[k] = t.peak(r, h, pA, pB, ville)
 	}
-	return math.Min(threshold, ville)
+	slices.Sort(peaks)
+	return math.Min(peaks[min(runs-1, int(math.Ceil(float64(runs)*(1-level))))], ville)
 }
 
 // peak is the highest evidence of one simulated run, or enough to know that it
 // is above the bound.
-func (p Process) peak(r *rand.Rand, h Horizon, pA, pB, enough float64) float64 {
-	var s State
+func (t Test) peak(r *rand.Rand, h Horizon, pA, pB, enough float64) float64 {
+	var s TestState
 	top := 0.0
 	for range h.Ticks {
 		var c Counts
 		c.Canary.N, c.Canary.Bad = draw.Requests(r, h.Canary, pA)
 		c.Baseline.N, c.Baseline.Bad = draw.Requests(r, h.Baseline, pB)
-		s = p.Step(s, c)
-		if top = math.Max(top, s.LnE); top > enough {
+		s = t.Step(s, c)
+		if top = math.Max(top, t.LnE(s)); top > enough {
 			break
 		}
 	}

@@ -24,6 +24,16 @@ type TestState struct {
 	ticks int
 }
 
+// Prime gives the start of a lag-robust test the baseline's tick just before the
+// first one, so that the first canary tick has a neighbour on both sides. That
+// tick must not be part of the prior.
+func (t Test) Prime(baseline Cohort) TestState {
+	if !t.Lag || !baseline.valid() {
+		return TestState{}
+	}
+	return TestState{last: [2]Counts{{}, {Baseline: baseline}}, ticks: 1}
+}
+
 // Step adds one tick. Ticks without any request are skipped, so a gap is a
 // longer tick.
 func (t Test) Step(s TestState, c Counts) TestState {

@@ -247,11 +247,14 @@ func TestGaugeExcess(t *testing.T) {
 
 // TestCalibrated holds what a known horizon is worth, and that it never costs.
 func TestCalibrated(t *testing.T) {
-	p := NewProcess(Fail, Null{Rho: 1})
+	p := Test{Process: NewProcess(Fail, Null{Rho: 1})}
 	h := Horizon{Ticks: 240, Canary: 150, Baseline: 1350, Rate: .005}
 	got := p.Calibrated(h, .01, 1000)
 	if got < 2.8 || got > 4.3 {
 		t.Errorf("threshold %v, want 3.2 to 4.1", got)
+	}
+	if robust := (Test{Process: p.Process, Lag: true}).Calibrated(h, .01, 1000); robust > got+.6 {
+		t.Errorf("with the lag rule %v, without %v", robust, got)
 	}
 	if again := p.Calibrated(h, .01, 1000); again != got {
 		t.Errorf("%v, then %v: a seed decides everything", got, again)

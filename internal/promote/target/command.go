@@ -116,6 +116,14 @@ func (c *Command) phase(ctx context.Context, phase string, r promote.Release) (s
 	return fmt.Sprintf("%s said yes after %.1f s", c.Argv[0], time.Since(begin).Seconds()), nil
 }
 
+// Do runs the program once with variables on top of its environment, its output
+// marked line by line.
+func (c *Command) Do(ctx context.Context, env []string) error {
+	p := &prefixed{w: c.Output}
+	defer p.flush()
+	return c.run(ctx, c.Argv, env, p, p)
+}
+
 // run runs a program in a process group of its own, so that a cancellation
 // reaches all of it: first SIGTERM, ten seconds later SIGKILL.
 func (c *Command) run(ctx context.Context, argv, env []string, out, words io.Writer) error {

@@ -1,0 +1,92 @@
+package canary
+
+import (
+	_ "embed"
+	"html/template"
+	"math"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/seqtest"
+)
+
+//go:embed report.tmpl
+var pageTemplate string
+
+// figure is a chart with its caption.
+type figure struct {
+	Title string
+	SVG   template.HTML
+	// Lines name the lines' colours: class and words.
+	Lines [][2]string
+}
+
+// HTML is the report as one page without scripts or anything from elsewhere.
+func (rep Report) HTML() string {
+	page, err := template.New("report").Funcs(template.FuncMap{
+		"quantile": func(p float64) string { return "p" + number(100*p) },
+		"share":    share, "word": gateWord, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
+		"percent": percent, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
+		"duration": duration, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": hurtWords, "count": count,
+	}).Parse(pageTemplate)
+	if err != nil {
+		return "" // a mistake in the template: a test catches it
+	}
+	var b strings.Builder
+	data := map[string]any{
+		"Rep": rep, "Headline": rep.Headline(), "Metrics": rep.shown(), "Figures": rep.figures(), "Quantiles": rep.quantiles(),
+		"Needed": odds(rep.needed()), "NeededPass": odds(seqtest.Threshold(rep.Plan.Beta)), "Sure": percent(1 - rep.Plan.Alpha),
+	}
+	if err := page.Execute(&b, data); err != nil {
+		return ""
+	}
+	return b.String()
+}
+
+// figures are the charts; what they show is numbers, and names that are escaped.
+func (rep Report) figures() []figure {
+	var out []figure
+	add := func(title, svg string, lines ...[2]string) {
+		if svg != "" {
+			out = append(out, figure{Title: title, SVG: template.HTML(svg), Lines: lines}) //nolint:gosec // built from numbers and escaped names
+		}
+	}
+	width := 1.0
+	if n := len(rep.Ticks); n > 0 {
+		width = math.Max(1, rep.Ticks[n-1].Seconds)
+	}
+	tolerated := map[string]float64{}
+	for _, m := range rep.Plan.Metrics {
+		if m.Fail.Delta == 0 {
+			tolerated[m.Name] = m.Fail.Rho
+		}
+	}
+	both := [][2]string{{"can", "canary"}, {"base", "baseline"}}
+	const most = 240
+	for _, c := range rep.curves(most) {
+		if len(c.seconds) < 2 {
+			continue
+		}
+		add(c.name+": evidence", c.evidenceChart(width), [2]string{"f", "for FAIL"}, [2]string{"p", "for PASS"}, [2]string{"n", "needed"})
+		add(c.name+": share of requests", c.rateChart(width), both...)
+		add(c.name+": how many times the baseline's", c.ratioChart(width, tolerated[strings.SplitN(c.name, " > ", 2)[0]]),
+			[2]string{"iv", "interval"}, [2]string{"n", "tolerated"})
+	}
+	if rep.Latency != nil {
+		add("response times (root scale)", rep.Latency.timesChart(), both...)
+	}
+	return out
+}
+
+// bandWords writes the ends of a band of response times.
+func bandWords(low, high float64) string {
+	switch {
+	case math.IsInf(high, 1) && low == 0:
+		return "not known"
+	case math.IsInf(high, 1):
+		return "more than " + milliseconds(low)
+	case low == 0:
+		return "at most " + milliseconds(high)
+	}
+	return milliseconds(low) + " – " + milliseconds(high)
+}

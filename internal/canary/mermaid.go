@@ -1,0 +1,52 @@
+package canary
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/fairlead-ci/fairlead/internal/finding"
+)
+
+// mermaid is the evidence over time as a chart that GitHub draws, or "". Old
+// versions of Mermaid know xychart-beta only; there is no log axis, so that the
+// power of ten is drawn.
+func (rep Report) mermaid() string {
+	const most = 60
+	level, what := rep.needed(), "FAIL"
+	if rep.Verdict == finding.Pass {
+		level, what = math.Log(1/rep.Plan.Beta), "PASS"
+	}
+	needed := level / math.Ln10
+	var lines []string
+	var last []float64
+	for _, c := range rep.curves(most) {
+		if c.gate != Block || len(c.seconds) < 3 {
+			continue
+		}
+		values := c.fail
+		if rep.Verdict == finding.Pass {
+			values = c.pass
+		}
+		var ys []string
+		for _, v := range values {
+			ys = append(ys, strconv.FormatFloat(math.Max(math.Min(v*needed, 2*needed), -1), 'f', 2, 64))
+		}
+		last = c.seconds
+		lines = append(lines, "    line ["+strings.Join(ys, ", ")+"]")
+	}
+	if len(last) == 0 {
+		return ""
+	}
+	line := make([]string, len(last))
+	for i := range line {
+		line[i] = strconv.FormatFloat(needed, 'f', 2, 64)
+	}
+	unit, scale := "seconds", 1.0
+	if last[len(last)-1] > 300 {
+		unit, scale = "minutes", 60
+	}
+	return fmt.Sprintf("```mermaid\nxychart-beta\n    title \"evidence for %s, as a power of ten (needed: %.1f)\"\n    x-axis \"%s\" %.3g --> %.3g\n    y-axis \"10^\" -1 --> %.1f\n%s\n    line [%s]\n```\n",
+		what, needed, unit, last[0]/scale, last[len(last)-1]/scale, 2*needed, strings.Join(lines, "\n"), strings.Join(line, ", "))
+}
