@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/finding/sariftest"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -100,7 +101,28 @@ func TestSARIF(t *testing.T) {
 		t.Fatal(err)
 	}
 	noControls(t, b.String())
+	sariftest.Validate(t, b.Bytes())
 	golden(t, "findings.sarif", b.Bytes())
+}
+
+// TestSARIFLimit: GitHub refuses a log with more than 25,000 results.
+func TestSARIFLimit(t *testing.T) {
+	var fs []finding.Finding
+	for i := range 26000 {
+		sev := finding.Note
+		if i >= 25500 {
+			sev = finding.Error
+		}
+		fs = append(fs, finding.Finding{Rule: "python/not-pinned", Severity: sev, Path: "a.txt", Line: i + 1, Column: 1, EndLine: i + 1, EndColumn: 2, Message: "m"})
+	}
+	var b bytes.Buffer
+	if err := (finding.SARIF{Tool: "fairlead pin-check"}).Write(&b, fs); err != nil {
+		t.Fatal(err)
+	}
+	sariftest.Validate(t, b.Bytes())
+	if !strings.Contains(b.String(), `"startLine": 26000`) || !strings.Contains(b.String(), "1000 findings left out") {
+		t.Error("the errors at the end are not kept, or what is left out is not said")
+	}
 }
 
 func TestAnnotations(t *testing.T) {

@@ -39,9 +39,20 @@ type sarifLog struct {
 }
 
 type sarifRun struct {
-	Tool       sarifTool     `json:"tool"`
-	ColumnKind string        `json:"columnKind"`
-	Results    []sarifResult `json:"results"`
+	Tool        sarifTool         `json:"tool"`
+	Invocations []sarifInvocation `json:"invocations,omitempty"`
+	ColumnKind  string            `json:"columnKind"`
+	Results     []sarifResult     `json:"results"`
+}
+
+type sarifInvocation struct {
+	Successful    bool                `json:"executionSuccessful"`
+	Notifications []sarifNotification `json:"toolExecutionNotifications"`
+}
+
+type sarifNotification struct {
+	Level   string    `json:"level"`
+	Message sarifText `json:"message"`
 }
 
 type sarifTool struct {
@@ -120,12 +131,41 @@ func (s SARIF) Write(w io.Writer, fs []Finding) error {
 		rule.Default.Level = string(r.Severity)
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, rule)
 	}
+	if n := len(fs) - maxResults; n > 0 {
+		fs = worst(fs, maxResults)
+		run.Invocations = []sarifInvocation{{true, []sarifNotification{{"warning", sarifText{
+			fmt.Sprintf("%s left out: GitHub takes %d of a run, and these are the worst", Plural(n, "finding"), maxResults)}}}}}
+	}
 	src := newSources(s.Source)
 	seen := map[string]int{}
 	for _, f := range fs {
 		run.Results = append(run.Results, s.result(f, rules, src.of(f.Path), seen))
 	}
 	return WriteJSON(w, sarifLog{sarifSchema, "2.1.0", []sarifRun{run}})
+}
+
+// maxResults is how many results of a run GitHub takes; a log with more it
+// refuses as a whole.
+const maxResults = 25000
+
+// worst are the n worst findings, in the order of all.
+func worst(fs []Finding, n int) []Finding {
+	room := map[int]int{} // by rank
+	for _, f := range fs {
+		room[f.Severity.Rank()]++
+	}
+	for _, s := range []Severity{Error, Warning, Note} {
+		room[s.Rank()] = min(room[s.Rank()], n)
+		n -= room[s.Rank()]
+	}
+	out := make([]Finding, 0, maxResults)
+	for _, f := range fs {
+		if room[f.Severity.Rank()] > 0 {
+			room[f.Severity.Rank()]--
+			out = append(out, f)
+		}
+	}
+	return out
 }
 
 func (s SARIF) result(f Finding, rules []RuleInfo, src *Lines, seen map[string]int) sarifResult {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/finding/sariftest"
 	"github.com/fairlead-ci/fairlead/internal/pin"
 )
 
@@ -49,6 +50,21 @@ func render(t *testing.T, fsys fs.FS, r pin.Report) string {
 	return b.String()
 }
 
+// sarif is pin-check's rendering of findings in a tree.
+func sarif(fsys fs.FS) finding.SARIF {
+	out := finding.SARIF{Tool: "fairlead pin-check", Version: "1.0.0", Docs: "https://docs.example/rules/", Source: func(name string) []byte {
+		data, err := fs.ReadFile(fsys, name)
+		if err != nil {
+			return nil
+		}
+		return data
+	}}
+	for _, r := range pin.Rules() {
+		out.Rules = append(out.Rules, finding.RuleInfo{ID: r.ID, Severity: r.Severity, Title: r.Title})
+	}
+	return out
+}
+
 func TestGolden(t *testing.T) {
 	for _, dir := range []string{"ok", "err"} {
 		names, err := filepath.Glob(filepath.Join("testdata", dir, "*.txtar"))
@@ -69,6 +85,11 @@ func TestGolden(t *testing.T) {
 					}
 					return
 				}
+				var log bytes.Buffer
+				if err := sarif(fsys).Write(&log, r.Findings); err != nil {
+					t.Fatal(err)
+				}
+				sariftest.Validate(t, log.Bytes())
 				var b bytes.Buffer
 				if err := finding.WriteJSON(&b, r); err != nil {
 					t.Fatal(err)
