@@ -158,7 +158,7 @@ func (c *checker) reachable(a askedAction, sha string) bool {
 		what = quote(a.use.repository) + " has no such commit"
 	}
 	c.say(actionImpostor(), a.at, complaint{message: what + ": GitHub also serves commits of every fork under the repository's name, so anybody may have written it",
-		hint: "take the commit that a release's tag names, and look at what it holds", state: Unpinned})
+		hint: "take the commit that a release's tag names, and look at what it holds"})
 	return false
 }
 
