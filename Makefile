@@ -43,6 +43,9 @@ conformance: ## against pip, packaging, uv, poetry, pdm and pipenv from the pack
 	@scripts/conformance-tools
 	go test -tags conformance -count=1 -timeout 60m -run Conformance -v ./internal/...
 
+faults: ## every request of a push and a build fails, hangs, breaks, lies … in turn
+	FAIRLEAD_FAULTS=1 go test -count=1 -timeout 60m -run 'Mischief' -v ./internal/oci ./internal/image
+
 fuzz: ## every parser, FUZZTIME each
 	scripts/fuzz $(or $(FUZZTIME),30s)
 

@@ -39,6 +39,8 @@ type buildImageCmd struct {
 	Tags          []string `help:"Tags to set, or whole references REPOSITORY:TAG, of several repositories if need be." placeholder:"LIST"`
 	Push          bool     `help:"Publish the image (after its tests passed)."`
 	ForceHostPush bool     `help:"Publish an image on base host beyond this machine."`
+	Cache         string   `enum:"on,read,verify,off" default:"on" help:"The registry cache of dependencies: on, read (take from it, leave nothing: what pull requests do), verify (make everything anew and compare), off."`
+	CacheRepo     string   `help:"Repository of the cache; the image's if not given." placeholder:"REPO"`
 	Outputs       []string `aliases:"output" help:"Write the image: oci:FOLDER, oci-archive:FILE, tar:FILE (for docker load), docker, podman or registry; buildx's type=…,dest=… is understood. Repeatable." sep:"none" placeholder:"WHERE"`
 	MetadataFile  string   `help:"Write digest, image ID and names to this file, as buildx does." placeholder:"FILE"`
 	registryFlags
@@ -147,6 +149,10 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms,
 		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
 		Entrypoint: c.Entrypoint, Processes: c.Process, Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
+	}
+	r.Cache, r.CacheRepo = image.CacheMode(c.Cache), c.CacheRepo
+	if strings.HasPrefix(s.Getenv("GITHUB_EVENT_NAME"), "pull_request") && r.Cache == image.CacheOn {
+		r.Cache = image.CacheRead // a change that nobody has accepted leaves nothing for those that were
 	}
 	if r.Revision == "" {
 		r.Revision = s.Getenv("GITHUB_SHA")

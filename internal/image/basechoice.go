@@ -51,13 +51,9 @@ func (b *builder) openBases(ctx context.Context) (*bases, error) {
 		pull = func(platform string) (v1.Image, error) { return b.deps.Registry.Image(ctx, b.mirrored(ref), platform) }
 	}
 	for _, p := range b.Platforms {
-		img, err := pull(p)
+		img, f, err := b.openBase(p, pull)
 		if err != nil {
-			return nil, fmt.Errorf("opening the base: %w", err)
-		}
-		f, err := b.facts(img)
-		if err != nil {
-			return nil, fmt.Errorf("looking into base %q for %s: %w", b.Base, p, err)
+			return nil, err
 		}
 		if "linux/"+f.Target.Arch != baseOf(p) {
 			return nil, failure.New(failure.Usage, "name a base that is built for the platform", "base %q is for linux/%s, not %s", b.Base, f.Target.Arch, p)
@@ -100,6 +96,27 @@ func (b *builder) fitsPython(f base.Facts) error {
 		"base %q has Python %s, and pyproject.toml requires %s", b.Base, f.Target.FullVersion, p.RequiresPython)
 }
 
+// openBase finds the base of one platform and what is known of it: in the cache,
+// if the build is warm.
+func (b *builder) openBase(p string, pull func(string) (v1.Image, error)) (v1.Image, base.Facts, error) {
+	if b.memory.warm {
+		img, err := b.remembered(b.memory.found[p])
+		if err != nil {
+			return nil, base.Facts{}, fmt.Errorf("recalling the base: %w", err)
+		}
+		return img, b.memory.found[p].Facts, nil
+	}
+	img, err := pull(p)
+	if err != nil {
+		return nil, base.Facts{}, fmt.Errorf("opening the base: %w", err)
+	}
+	f, err := b.facts(img)
+	if err != nil {
+		return nil, f, fmt.Errorf("looking into base %q for %s: %w", b.Base, p, err)
+	}
+	return img, f, nil
+}
+
 // digestOf is what the base's digest is for one platform's image.
 func (o *bases) digestOf(platform string) string { return cmp.Or(o.digest, o.own[platform]) }
 
@@ -120,10 +137,13 @@ func baseOf(platform string) string {
 
 // resolveBase turns the base's reference into one by digest.
 func (b *builder) resolveBase(ctx context.Context, out *bases) (string, error) {
-	digest, err := b.deps.Registry.Resolve(ctx, b.mirrored(b.Base))
-	if err != nil {
-		return "", fmt.Errorf("resolving the base: %w", err)
+	if b.resolved == "" {
+		var err error
+		if b.resolved, err = b.deps.Registry.Resolve(ctx, b.mirrored(b.Base)); err != nil {
+			return "", fmt.Errorf("resolving the base: %w", err)
+		}
 	}
+	digest := b.resolved
 	name, _, pinned := strings.Cut(b.Base, "@")
 	out.name, out.digest = name, digest
 	if pinned {

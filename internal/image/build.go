@@ -3,6 +3,7 @@ package image
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -40,18 +41,35 @@ type builder struct {
 	inside map[string][]built // what each platform's image holds
 	result *Result
 	before oci.Stats // the client may have served others before
+
+	// ctx is the build's, for layers that are fetched when they are read.
+	ctx      context.Context
+	resolved string // digest of a base that a registry has
+	memory   *memory
+	forget   bool                    // what the cache has is not taken, but replaced
+	made     map[string]dependencies // by platform
 }
 
 // Build assembles the image, tests it when asked, and publishes it: in this
 // order, so that what fails is never published. Failed tests give a Result with
 // verdict fail and no error.
 func Build(ctx context.Context, r Request, d Deps) (*Result, error) {
+	res, err := build(ctx, r, d, false)
+	if errors.Is(err, errCache) && ctx.Err() == nil {
+		d.say("%v; everything is made anew", err)
+		return build(ctx, r, d, true)
+	}
+	return res, err
+}
+
+func build(ctx context.Context, r Request, d Deps, forget bool) (*Result, error) {
 	start := d.Now()
 	b, err := prepare(r, d)
 	if err != nil {
 		return nil, err
 	}
 	defer b.close()
+	b.ctx, b.forget = ctx, forget
 	images, err := b.assemble(ctx)
 	if err != nil {
 		return nil, err
@@ -73,6 +91,7 @@ func Build(ctx context.Context, r Request, d Deps) (*Result, error) {
 		if err := b.publish(ctx, what, images); err != nil {
 			return nil, err
 		}
+		b.remember(ctx, images)
 	}
 	b.finish(d.Now().Sub(start))
 	return b.result, nil
@@ -137,15 +156,17 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 	for _, p := range b.Platforms {
 		all = append(all, choices[p]...)
 	}
-	if err := b.store.fetch(ctx, all); err != nil {
-		return nil, err
+	if !b.memory.warm {
+		if err := b.store.fetch(ctx, all); err != nil {
+			return nil, err
+		}
 	}
 	if err := b.tree.scan(); err != nil {
 		return nil, err
 	}
 	images := map[string]v1.Image{}
 	for _, p := range b.Platforms {
-		if images[p], err = b.platform(p, choices[p]); err != nil {
+		if images[p], err = b.platform(ctx, p, choices[p]); err != nil {
 			return nil, fmt.Errorf("building %s: %w", p, err)
 		}
 	}
@@ -154,12 +175,13 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 }
 
 // platform makes one platform's image.
-func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
+func (b *builder) platform(ctx context.Context, p string, choices []Choice) (v1.Image, error) {
 	facts := b.bases.facts[p]
-	wheels, err := b.store.install(choices, facts.Target.Python)
+	deps, err := b.dependencies(p, choices)
 	if err != nil {
 		return nil, err
 	}
+	wheels := slices.Clone(deps.wheels)
 	for _, w := range wheels {
 		for _, warning := range w.Warnings {
 			b.note("%s", warning)
@@ -178,17 +200,13 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 		app.own.project = true
 		all = append(all, *app.own)
 	}
-	if err := disagree(all); err != nil {
+	if err := b.agree(ctx, p, all); err != nil {
 		return nil, err
 	}
 	b.inside[p] = all
-	venv, err := b.shop.venv(facts)
-	if err != nil {
-		return nil, err
-	}
-	layers := []*layer.Layer{venv}
-	for _, g := range groups(wheels) {
-		l, err := b.shop.wheels(g, facts.Target.Python)
+	layers := slices.Clone(deps.layers)
+	if app.wheel != nil { // changes more often than what it depends on
+		l, err := b.shop.wheels([]built{*app.wheel}, facts.Target.Python)
 		if err != nil {
 			return nil, err
 		}
@@ -224,6 +242,33 @@ func (b *builder) platform(p string, choices []Choice) (v1.Image, error) {
 	return img, b.describe(p, img, layers)
 }
 
+// dependencies are a platform's wheels and the layers of them: recalled, or made.
+func (b *builder) dependencies(p string, choices []Choice) (dependencies, error) {
+	if b.memory.warm {
+		layers, err := b.layersOf(b.memory.found[p])
+		return dependencies{wheels: installed(b.memory.found[p]), layers: layers}, err
+	}
+	facts := b.bases.facts[p]
+	wheels, err := b.store.install(choices, facts.Target.Python)
+	if err != nil {
+		return dependencies{}, err
+	}
+	venv, err := b.shop.venv(facts)
+	if err != nil {
+		return dependencies{}, err
+	}
+	layers := []*layer.Layer{venv}
+	for _, g := range groups(wheels) {
+		l, err := b.shop.wheels(g, facts.Target.Python)
+		if err != nil {
+			return dependencies{}, err
+		}
+		layers = append(layers, l)
+	}
+	b.made[p] = dependencies{wheels, layers}
+	return b.made[p], b.verify(p, layers)
+}
+
 // enterProcesses tells the result how the image starts.
 func (b *builder) enterProcesses(p start.Plan) {
 	b.result.Processes = map[string]string{}
@@ -253,6 +298,11 @@ func countsMetrics(t *tree, app *application, site string) bool {
 func commands(wheels []built) []string {
 	out := []string{}
 	for _, w := range wheels {
+		for _, root := range w.remembered {
+			if name, ok := strings.CutPrefix(root, "bin/"); ok && !strings.Contains(name, "/") {
+				out = append(out, name)
+			}
+		}
 		for _, f := range w.Files {
 			if name, ok := strings.CutPrefix(f.Path, "bin/"); ok && !strings.Contains(name, "/") {
 				out = append(out, name)

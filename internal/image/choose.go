@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/cache"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
@@ -20,6 +21,9 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 		return nil, err
 	}
 	l := b.lock
+	if err := b.recall(ctx); err != nil {
+		return nil, err
+	}
 	var err error
 	if b.bases, err = b.openBases(ctx); err != nil {
 		return nil, err
@@ -39,9 +43,20 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	for p, s := range wanted {
 		b.locals[p] = s.trees
 	}
-	choices, err := b.source.plan(ctx, wanted, b.Platforms, b.bases.facts)
-	if err != nil {
-		return nil, err
+	choices, warm := b.recallChoices(wanted)
+	if !warm {
+		if b.memory.warm { // the entry is not of this selection
+			b.memory.warm, b.memory.found = false, map[string]*cache.Entry{}
+			if b.bases, err = b.openBases(ctx); err != nil {
+				return nil, err
+			}
+			if wanted, err = b.selection(l, b.Platforms, lock.Target{Extras: b.Extras, Groups: b.Groups, Member: b.member}); err != nil {
+				return nil, err
+			}
+		}
+		if choices, err = b.source.plan(ctx, wanted, b.Platforms, b.bases.facts); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range b.Platforms {
 		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Target: b.bases.facts[p].Target.String(), System: b.bases.facts[p].System, Folders: b.folders(p), Wheels: choices[p]})

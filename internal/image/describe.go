@@ -136,15 +136,20 @@ func (b *builder) finish(took time.Duration) {
 	if b.deps.Registry != nil {
 		s := b.deps.Registry.Stats()
 		r.Requests, r.BytesUp, r.BytesDown = s.Requests-b.before.Requests, s.BytesUp-b.before.BytesUp, s.BytesDown-b.before.BytesDown
-		for i := range r.Layers {
-			r.Layers[i].Reused = b.reused(r.Layers[i])
-		}
 	}
 	if b.store != nil {
 		r.BytesDown += b.store.down
 	}
 	r.Cache = cacheOf(r.Layers)
 	r.Notes = unique(r.Notes)
+}
+
+// settleReuse notes which layers were there before: what comes after the push must not
+// count.
+func (b *builder) settleReuse() {
+	for i := range b.result.Layers {
+		b.result.Layers[i].Reused = b.reused(b.result.Layers[i])
+	}
 }
 
 // reused says whether the registry had a layer before: itself, or an image that

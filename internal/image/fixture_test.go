@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"github.com/fairlead-ci/fairlead/internal/engine"
+	"github.com/fairlead-ci/fairlead/internal/fake/registry"
 	"github.com/fairlead-ci/fairlead/internal/image"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
@@ -269,4 +270,27 @@ func contents(t *testing.T, img v1.Image, below int) map[string]string {
 		_ = r.Close()
 	}
 	return out
+}
+
+// index serves the wheels as a package index that can misbehave.
+func (w *world) index() (*registry.Trouble, index.Config) {
+	mux := http.NewServeMux()
+	mux.Handle("/files/", http.StripPrefix("/files/", http.FileServer(http.Dir(w.wheels))))
+	mux.HandleFunc("/simple/{name}/", func(rw http.ResponseWriter, req *http.Request) {
+		rw.Header().Set("Content-Type", "text/html")
+		all, _ := os.ReadDir(w.wheels)
+		for _, e := range all {
+			dist, _, _ := strings.Cut(e.Name(), "-")
+			if strings.ReplaceAll(strings.ToLower(strings.ReplaceAll(dist, "_", "-")), ".", "-") != req.PathValue("name") {
+				continue
+			}
+			raw, _ := os.ReadFile(filepath.Join(w.wheels, e.Name()))
+			sum := sha256.Sum256(raw)
+			fmt.Fprintf(rw, "<a href=\"/files/%s#sha256=%x\">%s</a>\n", e.Name(), sum, e.Name())
+		}
+	})
+	tr := &registry.Trouble{Next: mux}
+	s := httptest.NewServer(tr)
+	w.t.Cleanup(s.Close)
+	return tr, index.Config{IndexURL: s.URL + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
 }

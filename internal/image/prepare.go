@@ -2,6 +2,7 @@ package image
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"os"
 	"runtime"
@@ -24,6 +25,7 @@ func prepare(r Request, d Deps) (*builder, error) {
 	r.Lock = cmp.Or(r.Lock, defaultLock)
 	r.HostPython = cmp.Or(r.HostPython, "python3")
 	r.Project = cmp.Or(r.Project, ProjectAuto)
+	r.Cache = cmp.Or(r.Cache, CacheOn)
 	r.Port = cmp.Or(r.Port, 8000)
 	r.User = cmp.Or(r.User, "65532:65532")
 	if r.Created.IsZero() {
@@ -48,7 +50,7 @@ func prepare(r Request, d Deps) (*builder, error) {
 		return nil, fmt.Errorf("making a folder to work in: %w", err)
 	}
 	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{},
-		trees: map[string]*tree{}, locals: map[string][]lock.Package{}}
+		trees: map[string]*tree{}, locals: map[string][]lock.Package{}, ctx: context.Background(), made: map[string]dependencies{}}
 	b.result = &Result{Schema: 1, Tool: "build-image", Verdict: finding.Pass, Image: r.Image, Tags: []string{}, Layers: []Layer{}, Cache: Miss, Base: Base{Name: r.Base}}
 	if d.Registry != nil {
 		b.before = d.Registry.Stats()
@@ -72,6 +74,8 @@ func (r Request) check() error {
 			"pushing %q: base host holds a copy of this machine's Python, which is for trying out, not for publishing", r.Image)
 	case r.Port < 1 || r.Port > 65535:
 		return failure.New(failure.Usage, "", "port %d is not between 1 and 65535", r.Port)
+	case !slices.Contains([]CacheMode{CacheOn, CacheRead, CacheVerify, CacheOff}, r.Cache):
+		return failure.New(failure.Usage, "", "cache %q is neither on, read, verify nor off", r.Cache)
 	case !slices.Contains([]ProjectMode{ProjectAuto, ProjectPackage, ProjectSource}, r.Project):
 		return failure.New(failure.Usage, "", "project %q is neither auto, package nor source", r.Project)
 	case r.Test != nil && len(r.Test.Command) == 0:

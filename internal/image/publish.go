@@ -29,11 +29,11 @@ func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[str
 	if !b.Push {
 		return nil
 	}
-	b.deps.say("pushing %s to %s", b.result.Digest, b.Image)
-	if err := b.deps.Registry.Push(ctx, b.Image, what, b.Tags); err != nil {
+	if err := b.push(ctx, what); err != nil {
 		return err
 	}
 	b.result.Published = true
+	b.settleReuse()
 	b.result.Tags = append(b.result.Tags, b.Tags...)
 	for _, d := range b.Further {
 		b.deps.say("pushing %s to %s", b.result.Digest, d.Repository)
@@ -45,6 +45,36 @@ func (b *builder) publish(ctx context.Context, what oci.Artifact, images map[str
 		}
 	}
 	return b.attach(ctx, images)
+}
+
+// push sends the image, unless the tags name it already.
+func (b *builder) push(ctx context.Context, what oci.Artifact) error {
+	if len(b.Tags) > 0 && !slices.ContainsFunc(b.Tags, func(t string) bool { return b.memory.now[t] != b.result.Digest }) {
+		b.deps.say("%s is in %s already, under every tag", b.result.Digest, b.Image)
+		b.deps.Registry.Known(b.result.Digest)
+		return nil
+	}
+	b.deps.say("pushing %s to %s", b.result.Digest, b.Image)
+	return b.deps.Registry.Ship(ctx, oci.Shipment{Repo: b.Image, What: what, Tags: b.Tags, Has: b.has(), From: b.from(b.Image)})
+}
+
+// has says which blobs the image's repository has: those of a warm cache in it.
+func (b *builder) has() func(string) bool {
+	if !b.memory.warm || b.memory.store.Repo != b.Image {
+		return nil
+	}
+	there := map[string]bool{}
+	for p, e := range b.memory.found {
+		for _, l := range e.Layers {
+			there[l.Descriptor.Digest.String()] = true
+		}
+		if m, err := b.bases.images[p].Manifest(); err == nil {
+			for _, l := range m.Layers {
+				there[l.Digest.String()] = true
+			}
+		}
+	}
+	return func(digest string) bool { return there[digest] }
 }
 
 func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, images map[string]v1.Image) error {

@@ -59,7 +59,11 @@ type Request struct {
 	Push bool
 	// ForceHostPush allows to publish a base host image beyond loopback.
 	ForceHostPush bool
-	Outputs       []Output
+	// Cache says how the registry cache is used; default CacheOn. CacheRepo is its
+	// repository; default Image, when the build pushes.
+	Cache     CacheMode
+	CacheRepo string
+	Outputs   []Output
 
 	// Index says where wheels come from. What the lock says about indexes is
 	// added to it, as pip does.
@@ -134,6 +138,21 @@ func on(all []Annotation, level, platform string) map[string]string {
 	}
 	return out
 }
+
+// CacheMode says how the registry cache is used.
+type CacheMode string
+
+// The cache modes.
+const (
+	// CacheOn takes dependencies from the cache, and leaves them there.
+	CacheOn CacheMode = "on"
+	// CacheRead takes them, and leaves nothing: for builds of strangers' changes.
+	CacheRead CacheMode = "read"
+	// CacheVerify makes everything anew and compares it with what the cache has.
+	CacheVerify CacheMode = "verify"
+	// CacheOff does without.
+	CacheOff CacheMode = "off"
+)
 
 // ProjectMode says how the application gets into the image.
 type ProjectMode string

@@ -164,7 +164,7 @@ func (b *builder) testImage(ctx context.Context, platform string, img v1.Image) 
 		return nil, nil, err
 	}
 	all := append(slices.Clone(b.inside[platform]), extra...)
-	if err := disagree(all); err != nil {
+	if err := b.agree(ctx, platform, all); err != nil {
 		return nil, nil, err
 	}
 	var layers []*layer.Layer

@@ -318,6 +318,9 @@ type built struct {
 	pure   bool
 	// project says that this is the application, not one of its dependencies.
 	project bool
+	// remembered are the topmost paths of a wheel that the cache knows, whose
+	// files are not listed here; nil for all others.
+	remembered []string
 }
 
 func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed, error) {

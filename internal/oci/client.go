@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/fairlead-ci/fairlead/internal/clock"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 )
 
@@ -46,6 +47,8 @@ type Client struct {
 	options  []remote.Option
 	insecure map[string]bool
 	meter    *meter
+	// transport counts what goes through it, and goes on where answers break.
+	transport http.RoundTripper
 
 	keychain  authn.Keychain
 	userAgent string
@@ -69,18 +72,19 @@ func New(o Options) *Client {
 		next = defaultTransport()
 	}
 	m := &meter{next: &guard{next: next, insecure: insecure}, existing: map[string]bool{}}
+	firm := &steady{next: m, tries: cmp.Or(o.Tries, 4), delay: cmp.Or(o.RetryDelay, 500*time.Millisecond), sleep: clock.Sleep}
 	keychain := o.Keychain
 	if keychain == nil {
 		keychain = authn.DefaultKeychain
 	}
 	c := &Client{
-		insecure: insecure, meter: m, keychain: keychain, userAgent: cmp.Or(o.UserAgent, "fairlead"),
+		insecure: insecure, meter: m, transport: firm, keychain: keychain, userAgent: cmp.Or(o.UserAgent, "fairlead"),
 		delay: cmp.Or(o.RetryDelay, 500*time.Millisecond), tries: cmp.Or(o.Tries, 4), jobs: cmp.Or(o.Jobs, 6), patience: cmp.Or(o.Patience, time.Minute),
 		sessions: sessions{all: map[string]func() (*session, error){}}, ability: ability{not: map[string]bool{}},
 	}
 	c.options = []remote.Option{
 		remote.WithAuthFromKeychain(keychain),
-		remote.WithTransport(m),
+		remote.WithTransport(firm),
 		remote.WithUserAgent(c.userAgent),
 		remote.WithJobs(c.jobs),
 		remote.WithRetryBackoff(remote.Backoff{Duration: c.delay, Factor: 3, Jitter: 0.1, Steps: c.tries}),
@@ -94,6 +98,9 @@ func (c *Client) Stats() Stats { return c.meter.stats() }
 // Existed says whether a registry answered that it has this blob or manifest
 // ("sha256:…") already, so that it was not sent.
 func (c *Client) Existed(digest string) bool { return c.meter.existed(digest) }
+
+// Known notes that a registry has a blob or manifest, as Existed says.
+func (c *Client) Known(digest string) { c.meter.mark(digest) }
 
 func (c *Client) with(ctx context.Context, more ...remote.Option) []remote.Option {
 	return append(append([]remote.Option{remote.WithContext(ctx)}, c.options...), more...)

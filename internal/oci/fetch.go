@@ -103,71 +103,33 @@ func (c *Client) Blob(ctx context.Context, repo string, d v1.Descriptor) (io.Rea
 	if err != nil {
 		return nil, explain("pulling", d.Digest.String(), r, err)
 	}
-	b := &blobReader{ctx: ctx, s: s, d: d, sum: sha256.New(), tries: c.tries}
-	if err := b.open(); err != nil {
+	resp, err := s.do(ctx, request{method: http.MethodGet, url: s.at("/blobs/%s", d.Digest), expect: d.Size, accept: []int{http.StatusOK}})
+	if err != nil {
 		return nil, explain("pulling", d.Digest.String(), r, err)
 	}
-	return b, nil
+	return &blobReader{s: s, d: d, sum: sha256.New(), body: resp.Body}, nil
 }
 
 type blobReader struct {
-	ctx   context.Context
-	s     *session
-	d     v1.Descriptor
-	sum   hash.Hash
-	done  int64
-	body  io.ReadCloser
-	tries int
-}
-
-func (b *blobReader) open() error {
-	req := request{method: http.MethodGet, url: b.s.at("/blobs/%s", b.d.Digest), header: map[string]string{}, expect: b.d.Size, accept: []int{http.StatusOK}}
-	if b.done > 0 {
-		req.header["Range"] = fmt.Sprintf("bytes=%d-", b.done)
-		req.accept = append(req.accept, http.StatusPartialContent)
-	}
-	resp, err := b.s.do(b.ctx, req)
-	if err != nil {
-		return err
-	}
-	if b.done > 0 && resp.StatusCode == http.StatusOK { // ranges are not known here
-		if _, err := io.CopyN(io.Discard, resp.Body, b.done); err != nil {
-			_ = resp.Body.Close()
-			return err
-		}
-	}
-	b.body = resp.Body
-	return nil
+	s    *session
+	d    v1.Descriptor
+	sum  hash.Hash
+	done int64
+	body io.ReadCloser
 }
 
 // Read implements io.Reader.
 func (b *blobReader) Read(p []byte) (int, error) {
-	for {
-		n, err := b.body.Read(p)
-		b.sum.Write(p[:n])
-		b.done += int64(n)
-		switch {
-		case b.done > b.d.Size:
-			return 0, fmt.Errorf("pulling %s: %w", b.d.Digest, errContent)
-		case errors.Is(err, io.EOF) && b.done == b.d.Size:
-			if hex.EncodeToString(b.sum.Sum(nil)) != b.d.Digest.Hex {
-				return 0, fmt.Errorf("pulling %s: %w", b.d.Digest, errContent)
-			}
-			return n, io.EOF
-		case err == nil || n > 0:
-			return n, nil
-		}
-		_ = b.body.Close()
-		if b.tries--; b.tries <= 0 || b.ctx.Err() != nil {
-			return 0, explain("pulling", b.d.Digest.String(), b.s.repo, err)
-		}
-		if err := b.s.c.sleep(b.ctx, b.s.c.delay); err != nil {
-			return 0, err
-		}
-		if err := b.open(); err != nil {
-			return 0, explain("pulling", b.d.Digest.String(), b.s.repo, err)
-		}
+	n, err := b.body.Read(p)
+	b.sum.Write(p[:n])
+	b.done += int64(n)
+	switch {
+	case b.done > b.d.Size, errors.Is(err, io.EOF) && (b.done < b.d.Size || hex.EncodeToString(b.sum.Sum(nil)) != b.d.Digest.Hex):
+		return 0, fmt.Errorf("pulling %s: %w", b.d.Digest, errContent)
+	case err != nil && !errors.Is(err, io.EOF):
+		return n, explain("pulling", b.d.Digest.String(), b.s.repo, err)
 	}
+	return n, err
 }
 
 // Close implements io.Closer.

@@ -60,7 +60,7 @@ func (c *Client) session(ctx context.Context, repo name.Repository, push bool, a
 				asking, cancel := context.WithTimeout(ctx, c.patience)
 				defer cancel()
 				var err error
-				rt, err = transport.NewWithContext(asking, repo.Registry, auth, transport.NewUserAgent(c.meter, c.userAgent), scopes)
+				rt, err = transport.NewWithContext(asking, repo.Registry, auth, transport.NewUserAgent(c.transport, c.userAgent), scopes)
 				return 0, err
 			})
 			if err != nil {

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -97,6 +98,11 @@ func (r *Registry) Requests() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]string(nil), r.seen...)
+}
+
+// Writes lists the requests so far that change something.
+func (r *Registry) Writes() []string {
+	return slices.DeleteFunc(r.Requests(), func(q string) bool { return strings.HasPrefix(q, "GET ") || strings.HasPrefix(q, "HEAD ") })
 }
 
 // ServeHTTP implements http.Handler.

@@ -330,3 +330,22 @@ func (r *Registry) Complete(repo, tag string) string {
 	}
 	return check(rep.tags[tag])
 }
+
+// Manifest returns what a tag names (Strict only).
+func (r *Registry) Manifest(repo, tag string) ([]byte, bool) {
+	r.strict.mu.Lock()
+	defer r.strict.mu.Unlock()
+	rep := r.strict.repo(repo)
+	m, ok := rep.manifests[rep.tags[tag]]
+	return m.raw, ok
+}
+
+// Plant puts a manifest under a tag, whatever it is (Strict only).
+func (r *Registry) Plant(repo, tag string, raw []byte) {
+	r.strict.mu.Lock()
+	defer r.strict.mu.Unlock()
+	rep := r.strict.repo(repo)
+	d := digestOf(raw)
+	rep.manifests[d] = stored{raw, "application/vnd.oci.image.manifest.v1+json"}
+	rep.tags[tag] = d
+}

@@ -1,0 +1,157 @@
+package image
+
+import (
+	"bytes"
+	"context"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/cache"
+	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
+)
+
+func fileMode(m uint32) fs.FileMode { return fs.FileMode(m) & fs.ModePerm }
+
+// dependencies are what a platform's image was made of below the application.
+type dependencies struct {
+	wheels []built
+	layers []*layer.Layer
+}
+
+// remember stores the dependencies for the next build. That it cannot is told,
+// and no failure: the image is published.
+func (b *builder) remember(ctx context.Context, images map[string]v1.Image) {
+	if !b.usesCache() || b.Cache == CacheRead || b.memory.warm || !b.result.Published {
+		return
+	}
+	for _, p := range b.Platforms {
+		if err := b.rememberOne(ctx, p, images[p]); err != nil {
+			b.note("the next build will not find its dependencies: %v", err)
+			return
+		}
+	}
+}
+
+func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error {
+	e := cache.Entry{Key: b.memory.keys[p], Facts: b.bases.facts[p]}
+	var err error
+	if e.Base, err = b.baseWords(ctx, p); err != nil {
+		return err
+	}
+	made := b.made[p]
+	files := map[string][]cache.File{}
+	tags := map[string]string{}
+	for _, r := range b.result.Platforms {
+		for _, c := range r.Wheels {
+			if r.Platform == p {
+				tags[c.Wheel] = c.Tag
+			}
+		}
+	}
+	site := wheel.Scheme{Python: b.bases.facts[p].Target.Python}.Site()
+	for _, w := range made.wheels {
+		metadata, _, _ := bytes.Cut(bytes.ReplaceAll(w.Metadata, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
+		e.Wheels = append(e.Wheels, cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, Tag: tags[w.Filename], SHA256: w.sha256, Size: w.size,
+			Pure: w.pure, Roots: w.roots(site), Requires: w.Requires, Metadata: append(metadata, '\n'), Warnings: w.Warnings})
+		for _, f := range w.Files {
+			files[w.Filename] = append(files[w.Filename], cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
+		}
+	}
+	var layers []v1.Layer
+	for _, l := range made.layers {
+		e.Layers = append(e.Layers, cache.Layer{From: l.From, Comment: l.Comment, Wheels: l.Wheels})
+		layers = append(layers, l)
+	}
+	hints := cache.Hints{From: b.from(b.memory.store.Repo)}
+	if b.memory.store.Repo == b.Image { // which holds the image by now
+		manifest, err := img.Manifest()
+		if err != nil {
+			return err
+		}
+		hints.Has = func(digest string) bool {
+			return slices.ContainsFunc(manifest.Layers, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
+		}
+	}
+	return b.memory.store.Put(ctx, e, b.bases.images[p], layers, files, b.work, hints)
+}
+
+// baseWords is the base as it was pinned: its index, if it has one, its manifest
+// and its config.
+func (b *builder) baseWords(ctx context.Context, p string) (cache.Base, error) {
+	var out cache.Base
+	var err error
+	img := b.bases.images[p]
+	if out.Manifest, err = img.RawManifest(); err != nil {
+		return out, err
+	}
+	if out.Config, err = img.RawConfigFile(); err != nil {
+		return out, err
+	}
+	digest, err := img.Digest()
+	if err != nil || b.resolved == "" || b.resolved == digest.String() {
+		return out, err
+	}
+	m, err := b.deps.Registry.Manifest(ctx, untagged(beforeDigest(b.mirrored(b.Base)))+"@"+b.resolved)
+	if err != nil {
+		return out, err
+	}
+	out.Index = m.Raw
+	return out, nil
+}
+
+func beforeDigest(ref string) string {
+	name, _, _ := strings.Cut(ref, "@")
+	return name
+}
+
+// roots are the topmost paths of a wheel: what is compared with the project's
+// before looking closer.
+func (w built) roots(site string) []string {
+	if w.remembered != nil {
+		return w.remembered
+	}
+	var out []string
+	for _, f := range w.Files {
+		out = append(out, rootOf(f.Path, site))
+	}
+	slices.Sort(out)
+	return append([]string{}, slices.Compact(out)...)
+}
+
+func rootOf(file, site string) string {
+	if rest, ok := strings.CutPrefix(file, site+"/"); ok {
+		first, _, _ := strings.Cut(rest, "/")
+		return path.Join(site, first)
+	}
+	return file
+}
+
+// agree refuses wheels that install different files at one path. Wheels that
+// were recalled were compared with one another when they were stored; a closer
+// look at them is needed only where something else shares a folder with them.
+func (b *builder) agree(ctx context.Context, platform string, all []built) error {
+	site := wheel.Scheme{Python: b.bases.facts[platform].Target.Python}.Site()
+	known := map[string]bool{}
+	for _, w := range all {
+		if w.remembered != nil {
+			for _, r := range w.remembered {
+				known[r] = true
+			}
+		}
+	}
+	shares := slices.ContainsFunc(all, func(w built) bool {
+		return w.remembered == nil && slices.ContainsFunc(w.roots(site), func(r string) bool { return known[r] })
+	})
+	if shares {
+		if err := b.filesOf(ctx, platform, all); err != nil {
+			return failure.Wrap(failure.Service, "run again with --cache off", err)
+		}
+	}
+	return disagree(all)
+}
