@@ -11,6 +11,9 @@ func commandNotPinned() rule[commandUse] {
 	return rule[commandUse]{
 		Rule{ID: "command/not-pinned", Severity: finding.Error, Title: "a command installs a package without naming one version"},
 		func(u commandUse) *complaint {
+			if u.Kind == command.Extension {
+				return u.extension()
+			}
 			if u.Kind != command.Requirement {
 				return nil
 			}
@@ -36,6 +39,19 @@ func commandNotPinned() rule[commandUse] {
 			return &complaint{message: message, hint: "write " + quote(u.req.Name+"==VERSION") + ", or put it into a file with hashes and install that", state: Unpinned}
 		},
 	}
+}
+
+// extension judges what gh installs: the newest release, or what --pin names.
+func (u commandUse) extension() *complaint {
+	switch {
+	case u.Dynamic:
+		return &complaint{message: "which extension gh installs here is decided when it runs", hint: "write owner/repository, and --pin with a commit", state: Unknown, severity: finding.Warning}
+	case sha1Hex.MatchString(u.Pin):
+		return nil
+	case u.Pin != "":
+		return &complaint{message: "the tag or branch " + quote(u.Pin) + " can move to another program", hint: "write --pin and the commit's 40 hex digits", state: Unpinned}
+	}
+	return &complaint{message: "gh takes whatever release of " + quote(u.Text) + " is the newest on the day", hint: "add --pin and the commit's 40 hex digits", state: Unpinned}
 }
 
 // address is the URL that is installed from, "" for a name.

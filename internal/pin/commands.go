@@ -45,9 +45,9 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 		switch u.Kind {
 		case command.File, command.Constraints:
 			c.link(file, s, u, at)
-		case command.Dockerfile:
+		case command.Dockerfile, command.Compose:
 			if name := c.locate(file, s, u.Text); !u.Dynamic && !s.image && name != "" && !c.paths[name] {
-				c.linked = append(c.linked, source{name, kindDockerfile})
+				c.linked = append(c.linked, source{name, map[bool]fileKind{true: kindDockerfile, false: kindCompose}[u.Kind == command.Dockerfile]})
 			}
 		case command.Inline:
 			c.inlineScript(file, s, u)
@@ -68,6 +68,8 @@ func (c *checker) fetched(at place, u command.Use) {
 	switch u.Kind {
 	case command.Pipe:
 		s.Kind = Script
+	case command.Extension:
+		s.Kind, s.By = Tool, "commit"
 	case command.Project:
 		s.By = "lock"
 	default:

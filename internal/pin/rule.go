@@ -53,6 +53,7 @@ func Rules() []Rule {
 	out = append(out, infos(projectRules())...)
 	out = append(out, infos(buildRules())...)
 	out = append(out, infos(featureRules())...)
+	out = append(out, infos(installedRules())...)
 	out = append(out, infos(inlineRules())...)
 	out = append(out, onlineRules()...)
 	return append(out, pythonUnparsable(), pythonBadHash(), pythonWeakHash(), lockUnparsable(), lockIncomplete(), actionLockInvalid(), actionLockStale(), workflowUnparsable(), composeUnparsable(), devcontainerUnparsable(), dockerUnparsable(), dockerTemplate(),

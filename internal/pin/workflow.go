@@ -38,6 +38,7 @@ func (c *checker) workflow(f source) {
 	}
 	for _, u := range file.Uses {
 		c.use(at(u.Span), u)
+		c.tool(at(u.Span), u, at)
 	}
 	for _, s := range file.Scripts {
 		c.commands(f.path, script{text: s.Text, at: s.At, dir: s.Dir}, at(s.Span), func(a, b int) place { return at(workflow.Span{Start: a, End: b}) })

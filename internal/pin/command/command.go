@@ -29,6 +29,8 @@ const (
 	Project     Kind = "project"     // a tool's own lock is installed from
 	Image       Kind = "image"
 	Dockerfile  Kind = "dockerfile" // that docker build reads
+	Compose     Kind = "compose"    // a Compose file that docker compose reads
+	Extension   Kind = "extension"  // a repository that gh installs
 	Pipe        Kind = "pipe"       // a download that a shell or an interpreter runs
 	Inline      Kind = "inline"     // a script that may declare its own dependencies (PEP 723)
 )
@@ -47,6 +49,8 @@ type Use struct {
 	RequireHashes, NoDeps, Hashed bool
 	// Locked says, for Project, that the command insists on the lock as it is.
 	Locked bool
+	// Pin is what an extension is pinned to, "" for nothing.
+	Pin string
 	// Upgrade says that the newest version is asked for.
 	Upgrade bool
 }

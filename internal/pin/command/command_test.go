@@ -39,6 +39,8 @@ func TestRead(t *testing.T) {
 		{"curl https://x.example/a | tar xz", ""},
 		{"docker run --rm -v $PWD:/src -e A=b img:latest make; podman pull x@sha256:1", "image(docker run) img:latest; image(podman pull) x@sha256:1"},
 		{"docker build -t x -f docker/a.df . && docker buildx build --file=$F --push . && podman build .", "dockerfile(docker build) docker/a.df; dockerfile(docker build) $F dynamic"},
+		{"docker compose -f a.yml --file=b.yml up -d; docker-compose -f c.yml pull", "compose(docker compose) a.yml; compose(docker compose) b.yml; compose(docker-compose) c.yml"},
+		{"gh extension install o/r --pin v1; gh ext install .; gh extension list; gh ext install https://g.example/o/r", "extension(gh extension) o/r; local(gh extension) .; extension(gh extension) https://g.example/o/r"},
 		{"if true; then\n  pip install \\\n    flask\nfi", "requirement(pip) flask"},
 		{"pip install ${{ matrix.django }} requests", "requirement(pip) $___________________ dynamic; requirement(pip) requests"},
 		{"cat > f <<EOF\npip install evil\nEOF\npip install a", "requirement(pip) a"},

@@ -13,7 +13,7 @@ var (
 
 // programs are parts of the names of all programs that call and pipe know.
 func programs() []string {
-	return []string{"pip", "python", "pypy", "uv", "poetry", "pdm", "docker", "podman", "nerdctl", "curl", "wget"}
+	return []string{"pip", "python", "pypy", "uv", "poetry", "pdm", "docker", "podman", "nerdctl", "curl", "wget", "gh"}
 }
 
 // call reads one command.
@@ -40,6 +40,10 @@ func (r *reader) call(w []word) {
 		r.pipx(rest)
 	case name == "poetry", name == "pdm", name == "pipenv":
 		r.project(name, w)
+	case name == "docker-compose", name == "podman-compose":
+		r.compose(name, rest)
+	case name == "gh":
+		r.extension(rest)
 	case name == "docker", name == "podman", name == "nerdctl":
 		r.docker(name, rest)
 	}
@@ -284,6 +288,9 @@ func (r *reader) docker(tool string, w []word) {
 	case "build":
 		r.build(tool, rest)
 		return
+	case "compose":
+		r.compose(tool+" compose", rest)
+		return
 	case "buildx", "builder":
 		if sub, more := verb(rest); sub == "build" {
 			r.build(tool, more)
@@ -305,16 +312,54 @@ func (r *reader) docker(tool string, w []word) {
 	}
 }
 
-// build finds the Dockerfile of docker build -f.
-func (r *reader) build(tool string, w []word) {
+// build finds the Dockerfile of docker build -f, compose the files of docker
+// compose -f.
+func (r *reader) build(tool string, w []word)   { r.files(Dockerfile, tool+" build", w) }
+func (r *reader) compose(tool string, w []word) { r.files(Compose, tool, w) }
+
+func (r *reader) files(kind Kind, tool string, w []word) {
 	for i, x := range w {
 		name, value, joined := strings.Cut(x.text, "=")
 		switch {
 		case name == "--file" && joined:
-			r.use(Use{Kind: Dockerfile, Tool: tool + " build", Text: value, Span: Span{x.span.Start + len(name) + 1, x.span.End}, Dynamic: x.dynamic})
+			r.use(Use{Kind: kind, Tool: tool, Text: value, Span: Span{x.span.Start + len(name) + 1, x.span.End}, Dynamic: x.dynamic})
 		case (x.text == "-f" || x.text == "--file") && i+1 < len(w):
-			r.use(Use{Kind: Dockerfile, Tool: tool + " build", Text: w[i+1].text, Span: w[i+1].span, Dynamic: w[i+1].dynamic})
+			r.use(Use{Kind: kind, Tool: tool, Text: w[i+1].text, Span: w[i+1].span, Dynamic: w[i+1].dynamic})
 		}
+	}
+}
+
+// extension reads gh extension install REPOSITORY [--pin REF].
+func (r *reader) extension(w []word) {
+	v, rest := verb(w)
+	if v != "extension" && v != "extensions" && v != "ext" {
+		return
+	}
+	sub, rest := verb(rest)
+	if sub != "install" {
+		return
+	}
+	u := Use{Kind: Extension, Tool: "gh extension"}
+	for i := 0; i < len(rest); i++ {
+		x := rest[i]
+		value, joined := strings.CutPrefix(x.text, "--pin=")
+		switch {
+		case joined:
+			u.Pin = value
+		case x.text == "--pin" && i+1 < len(rest):
+			i++
+			u.Pin = rest[i].text
+		case strings.HasPrefix(x.text, "-"):
+		case u.Text == "":
+			u.Text, u.Span, u.Dynamic = x.text, x.span, x.dynamic
+		}
+	}
+	switch {
+	case u.Text == ".":
+		u.Kind = Local
+		fallthrough
+	case u.Text != "":
+		r.use(u)
 	}
 }
 

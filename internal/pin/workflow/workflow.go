@@ -38,6 +38,24 @@ type Use struct {
 	// Foreign is the repository that an earlier step of the job checked out to
 	// the place a local action is taken from, "" if none did.
 	Foreign string
+	step    *yaml.Node
+	reader  *reader
+}
+
+// With is an input that a step gives to its action, and where its value stands;
+// ok is false where it gives none.
+func (u Use) With(name string) (value string, at Span, ok bool) {
+	if u.step == nil {
+		return "", Span{}, false
+	}
+	for _, with := range u.reader.get(u.step, "with") {
+		for _, p := range u.reader.pairs(with) {
+			if strings.EqualFold(p.key, name) && p.value.Kind == yaml.ScalarNode {
+				return p.value.Value, u.reader.span(p.value), true
+			}
+		}
+	}
+	return "", Span{}, false
 }
 
 // Image is one container image of a job, a service or a Docker action.
@@ -130,7 +148,7 @@ func (r *reader) job(job *yaml.Node) {
 		return
 	}
 	for _, uses := range r.get(job, "uses") {
-		r.use(uses, Job, nil)
+		r.use(uses, Job, nil, nil)
 	}
 	m := r.matrix(job)
 	for _, c := range r.get(job, "container") {
@@ -175,7 +193,7 @@ func (r *reader) steps(list *yaml.Node, where checkouts, depth int) {
 			return
 		}
 		for _, uses := range r.get(step, "uses") {
-			r.use(uses, Step, where)
+			r.use(uses, Step, where, step)
 			where.note(r, uses.Value, step)
 		}
 		for _, run := range r.get(step, "run") {
@@ -190,11 +208,11 @@ func (r *reader) steps(list *yaml.Node, where checkouts, depth int) {
 	}
 }
 
-func (r *reader) use(n *yaml.Node, place Place, where checkouts) {
+func (r *reader) use(n *yaml.Node, place Place, where checkouts, step *yaml.Node) {
 	if n.Kind != yaml.ScalarNode || !r.once(n) {
 		return
 	}
-	u := Use{Ref: strings.TrimSpace(n.Value), Span: r.span(n), Place: place}
+	u := Use{Ref: strings.TrimSpace(n.Value), Span: r.span(n), Place: place, step: step, reader: r}
 	u.Comment = r.comment(u.Span.End)
 	if strings.HasPrefix(u.Ref, "./") {
 		u.Foreign = where.owner(u.Ref)
