@@ -79,6 +79,7 @@ func TestHardCases(t *testing.T) {
 			})
 		}
 	}
+	hardTrees(t)
 }
 
 // describe puts a report into the cases' words; the text of each finding is cut

@@ -19,7 +19,7 @@ func lockNoHash() rule[locked] {
 			if !missing {
 				return nil
 			}
-			return &complaint{message: "the version is fixed, but no hash says which bytes " + quote(p.Name) + " is: the index decides on the day", hint: "make the lock anew: current releases of its tool write hashes for files of an index", state: Unpinned, by: "version"}
+			return &complaint{message: "the version is fixed, but no hash says which bytes " + quote(p.Name) + " is: the index decides on the day", hint: "make the lock anew: current releases of its tool write hashes for files of an index", state: Unpinned}
 		},
 	}
 }

@@ -1,6 +1,8 @@
 package pin
 
 import (
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -32,7 +34,8 @@ func (c *checker) lockfile(f source) {
 	}
 	l, err := lock.Read(c.fsys, f.path, c.cfg.Getenv)
 	if err != nil {
-		c.say(lockUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(trimPath(err.Error(), f.path)), hint: "make it anew with its tool"})
+		at, message := c.placeIn(f.path, err)
+		c.say(lockUnparsable(), at, complaint{message: message, hint: "make it anew with its tool"})
 		return
 	}
 	for _, p := range l.Packages {
@@ -51,14 +54,27 @@ func (c *checker) lockfile(f source) {
 	}
 	r, err := fresh.Check(c.fsys, f.path, fresh.Options{DefaultIndex: c.cfg.DefaultIndex})
 	if err != nil {
-		c.say(lockUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(trimPath(err.Error(), f.path)), hint: "repair the manifest, or make the lock anew with its tool"})
+		at, message := c.placeIn(f.path, err)
+		c.say(lockUnparsable(), at, complaint{message: message, hint: "repair the manifest, or make the lock anew with its tool"})
 		return
 	}
 	var whole Subject
 	judge(c, place{path: f.path, line: max(r.Line, 1), col: 1, endLine: max(r.Line, 1), endCol: 1}, &whole, freshnessRules(), freshness{r})
 }
 
-// trimPath leaves out of a message what the finding says anyway.
-func trimPath(message, path string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(message, "reading the lock "+path+": "), path+": ")
+// errorPlace is how packages lock and fresh begin an error that has a place.
+var errorPlace = regexp.MustCompile(`^([^:\n]+):([0-9]{1,9}):([0-9]{1,9}): `)
+
+// placeIn takes out of an error what a finding says anyway: the file, which may
+// be the lock's manifest, and the place in it.
+func (c *checker) placeIn(name string, err error) (place, string) {
+	at := place{path: name, line: 1, col: 1, endLine: 1, endCol: 1}
+	text := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "reading the lock "+name+": "), "reading the lock: ")
+	if m := errorPlace.FindStringSubmatch(text); m != nil && (m[1] == name || c.there(m[1])) {
+		at.path, text = m[1], text[len(m[0]):]
+		at.line, _ = strconv.Atoi(m[2])
+		at.col, _ = strconv.Atoi(m[3])
+		at.endLine, at.endCol = at.line, at.col
+	}
+	return at, finding.PrintableLine(strings.TrimPrefix(text, name+": "))
 }

@@ -78,7 +78,8 @@ func (c *checker) project(f source) {
 	case "pyproject.toml":
 		doc, err := projects.Parse(f.path, data)
 		if err != nil {
-			c.say(pythonUnparsable(), at, complaint{message: finding.PrintableLine(trimPath(err.Error(), f.path)), hint: "no tool could install from it; repair the file"})
+			at, message := c.placeIn(f.path, err)
+			c.say(pythonUnparsable(), at, complaint{message: message, hint: "no tool could install from it; repair the file"})
 			return
 		}
 		p.depends = len(doc.Dependencies)
