@@ -18,8 +18,8 @@ import (
 // chosen maps a package to the wheel that is taken for it, "" where none fits.
 type chosen map[string]string
 
-// pipChooses asks pip's finder, for all targets at once.
-func pipChooses(t *testing.T, file string) []chosen {
+// pipChooses asks pip's finder, for several targets at once.
+func pipChooses(t *testing.T, file string, all []target) []chosen {
 	t.Helper()
 	type question struct {
 		Platforms []string          `json:"platforms"`
@@ -27,7 +27,7 @@ func pipChooses(t *testing.T, file string) []chosen {
 		Env       map[string]string `json:"env"`
 	}
 	var qs []question
-	for _, g := range targets() {
+	for _, g := range all {
 		qs = append(qs, question{g.pip(), g.python, g.environment()})
 	}
 	absolute, err := filepath.Abs(cache + "/pip-cache")
