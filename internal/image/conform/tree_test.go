@@ -107,8 +107,8 @@ func inImage(t *testing.T, img v1.Image, g target) tree {
 				t.Fatal(err)
 			}
 			name, ok := strings.CutPrefix(h.Name, "app/.venv/")
-			if !ok || h.Typeflag != tar.TypeReg || name == "pyvenv.cfg" {
-				continue // links and settings of the environment itself
+			if !ok || h.Typeflag != tar.TypeReg || name == "pyvenv.cfg" || name == "bin/fairlead-start" {
+				continue // links, settings and starter of the environment itself
 			}
 			name = strings.TrimPrefix(name, site)
 			if _, twice := out[name]; twice {
