@@ -184,7 +184,8 @@ func baseTar(t *testing.T, arch string) string {
 	return debianTar(t, "bookworm-"+arch, args...)
 }
 
-// debianTar is a root file system from Debian's packages, made once and kept.
+// debianTar is a root file system from Debian's packages, made once and kept. A
+// name that begins with "trixie" is of that release, others of bookworm.
 func debianTar(t *testing.T, name string, args ...string) string {
 	t.Helper()
 	need(t, "mmdebstrap")
@@ -201,7 +202,11 @@ func debianTar(t *testing.T, name string, args ...string) string {
 		return tar
 	}
 	tmp := tar + ".tmp.tar"
-	must(t, "", nil, "mmdebstrap", append(args, "bookworm", tmp)...)
+	suite := "bookworm"
+	if strings.HasPrefix(name, "trixie") {
+		suite = "trixie"
+	}
+	must(t, "", nil, "mmdebstrap", append(args, suite, tmp)...)
 	if err := os.Rename(tmp, tar); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,65 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestRootFileSystems builds one application, of many packages with compiled
+// code, on the two Pythons that Debian has, and looks at it from inside: pip
+// check, every hash of every RECORD, the import of every top-level module, the
+// shared libraries of every extension; nothing that no RECORD knows.
+func TestRootFileSystems(t *testing.T) {
+	need(t, "skopeo", "podman", "docker-registry", "python3")
+	addr := dockerRegistry(t)
+	// Images with apt have libstdc++; the smallest Debian has not.
+	with := []string{"--variant=essential", "--include=python3,ca-certificates,libstdc++6"}
+	pip := pipWheel(t)
+	for _, base := range []struct{ name, python string }{{"bookworm", "3.11"}, {"trixie", "3.13"}} {
+		t.Run(base.name, func(t *testing.T) {
+			ref := addr + "/base:" + base.name
+			pushBase(t, debianTar(t, base.name+"-roots", with...), "amd64", ref)
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(filepath.Join(repo(t), "e2e", "testdata", "roots"))); err != nil {
+				t.Fatal(err)
+			}
+			must(t, dir, nil, bin(t), "build-image", ".", "--base", ref, "--project", "source", "--entrypoint", "python /app/check.py", "--python", base.python,
+				"--image", addr+"/roots", "--tags", base.name, "--push")
+			image := addr + "/roots:" + base.name
+			must(t, "", nil, "podman", "pull", "-q", "--tls-verify=false", image)
+			t.Cleanup(func() { must(t, "", nil, "podman", "rmi", "-f", image) })
+			r := must(t, "", nil, "podman", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "-e", "HOME=/tmp", "-v", pip+":/pip.whl:ro",
+				"--entrypoint", "/app/.venv/bin/python", image, "/app/check.py", "/pip.whl")
+			d := decode[struct {
+				Python                    string
+				Files, Modules, Libraries int
+				Pip                       string
+				Problems                  []string
+			}](t, r.stdout)
+			if !strings.HasPrefix(d.Python, base.python+".") || d.Files < 5000 || d.Modules < 80 || d.Libraries < 100 {
+				t.Errorf("looked at too little: %s", r.stdout)
+			}
+			for _, p := range d.Problems {
+				t.Error(p)
+			}
+			t.Logf("%s, CPython %s: %d files match their hashes, %d modules import, %d libraries find theirs; pip check: %s", base.name, d.Python, d.Files, d.Modules, d.Libraries, d.Pip)
+		})
+	}
+}
+
+// pipWheel downloads pip, which the image does not hold, to ask it from outside.
+func pipWheel(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, dir, nil, "python3", "-m", "venv", "venv")
+	must(t, dir, nil, "venv/bin/pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--only-binary", ":all:", "-d", ".", "pip==26.3")
+	found, err := filepath.Glob(filepath.Join(dir, "pip-*.whl"))
+	if err != nil || len(found) != 1 {
+		t.Fatalf("downloading pip: %v, %v", found, err)
+	}
+	return found[0]
+}
