@@ -41,7 +41,8 @@ generate: ## everything that is written by a program
 conformance: ## against pip, packaging, uv, poetry, pdm and pipenv from the package index
 	@scripts/need conformance
 	@scripts/conformance-tools
-	go test -tags conformance -count=1 -timeout 60m -run Conformance -v ./internal/...
+	go test -tags conformance -count=1 -timeout 150m -run Conformance -v ./internal/...
+	@scripts/conformance-page
 
 faults: ## every request of a push and a build fails, hangs, breaks, lies … in turn
 	FAIRLEAD_FAULTS=1 go test -count=1 -timeout 60m -run 'Mischief' -v ./internal/oci ./internal/image
