@@ -58,13 +58,18 @@ func Preview(plan Plan, seen Seen) Forecast {
 	if plan.Lag != LagOff {
 		lag = 2 * plan.Interval.Seconds()
 	}
+	// Verdicts come with looks.
+	look := func(s float64) float64 {
+		every := math.Max(plan.Interval.Seconds(), 1e-3)
+		return math.Ceil(s/every-1e-9) * every
+	}
 	fail := func(tr seqtest.Traffic) float64 {
-		return seqtest.Forecast(seqtest.Fail, m.Fail, plan.Alpha, tr, f.FailRate, seen.BaseRate)*m.Dispersion +
-			lag + plan.WarmUp.Seconds()
+		return look(seqtest.Forecast(seqtest.Fail, m.Fail, plan.Alpha, tr, f.FailRate, seen.BaseRate)*m.Dispersion +
+			lag + plan.WarmUp.Seconds())
 	}
 	f.FailSeconds = fail(seen.Traffic)
-	f.PassSeconds = math.Max(plan.earliestPass().Seconds(), lag+plan.WarmUp.Seconds()+
-		m.Dispersion*seqtest.Forecast(seqtest.Pass, m.Pass, plan.Beta, seen.Traffic, seen.BaseRate, seen.BaseRate))
+	f.PassSeconds = look(math.Max(plan.earliestPass().Seconds(), lag+plan.WarmUp.Seconds()+
+		m.Dispersion*seqtest.Forecast(seqtest.Pass, m.Pass, plan.Beta, seen.Traffic, seen.BaseRate, seen.BaseRate)))
 	rate := "at " + number(seen.Traffic.Canary) + " requests/s to the canary and " + number(seen.Traffic.Baseline) + " to the baseline "
 	deadline := plan.Deadline.Seconds()
 	if f.FailSeconds > deadline {

@@ -24,7 +24,7 @@ func TestPreview(t *testing.T) {
 		blind bool
 		words []string
 	}{
-		"enough":        {minutes(15), at(100, .1, .005), false, []string{"a doubling of errors (0.5 % to 1 %) is seen after about 5 min 52 s", "passes after about"}},
+		"enough":        {minutes(15), at(100, .1, .005), false, []string{"a doubling of errors (0.5 % to 1 %) is seen after about 5 min 55 s", "passes after about"}},
 		"no errors":     {minutes(15), at(500, .5, 0), false, []string{"1 % errors where the baseline has 0 %", "passes after about 1"}},
 		"no traffic":    {minutes(15), at(0, .1, .005), true, []string{"without traffic"}},
 		"more share":    {minutes(10), at(100, .02, .005), true, []string{"cannot see a doubling", "raise the share to 6 %"}},
