@@ -33,7 +33,9 @@ func (rep Report) HTML() string {
 		return "" // a mistake in the template: a test catches it
 	}
 	var b strings.Builder
+	now, then := rep.Plan.sides()
 	data := map[string]any{
+		"Now": now, "Then": then, "What": rep.Plan.what(),
 		"Rep": rep, "Headline": rep.Headline(), "Metrics": rep.shown(), "Figures": rep.figures(), "Quantiles": rep.quantiles(),
 		"Needed": odds(rep.needed()), "NeededPass": odds(seqtest.Threshold(rep.Plan.Beta)), "Sure": percent(1 - rep.Plan.Alpha),
 	}
@@ -61,7 +63,8 @@ func (rep Report) figures() []figure {
 			tolerated[m.Name] = m.Fail.Rho
 		}
 	}
-	both := [][2]string{{"can", "canary"}, {"base", "baseline"}}
+	now, then := rep.Plan.sides()
+	both := [][2]string{{"can", now}, {"base", then}}
 	const most = 240
 	for _, c := range rep.curves(most) {
 		if len(c.seconds) < 2 {
@@ -89,4 +92,14 @@ func bandWords(low, high float64) string {
 		return "at most " + milliseconds(high)
 	}
 	return milliseconds(low) + " – " + milliseconds(high)
+}
+
+// unbroken are counts that stay on their lines.
+func unbroken(c seqtest.Cohort) string {
+	hard := func(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }
+	s := hard(count(c.Bad)) + " of " + hard(count(c.N))
+	if c.N > 0 && c.Bad > 0 {
+		s += " (" + hard(percent(c.Rate())) + ")"
+	}
+	return s
 }

@@ -368,6 +368,9 @@ func (rep *Report) conclude(j *judge, fatal string) {
 	}
 	rep.Hurt = j.hurt()
 	rep.Metrics = j.metricReports()
+	for i := range rep.Metrics {
+		rep.Metrics[i].Why = rep.Plan.reworded(rep.Metrics[i].Why)
+	}
 	rep.Conditions, rep.Fired = j.conditions, j.fired
 	if c := j.traffic(); j.judged > 0 && c.Canary.N+c.Baseline.N > 0 {
 		rep.Preview = Preview(j.plan, Seen{
@@ -375,7 +378,7 @@ func (rep *Report) conclude(j *judge, fatal string) {
 			BaseRate: c.Baseline.Rate(),
 		}).Text
 	}
-	rep.Reason = rep.sentence(j, fatal)
+	rep.Reason = rep.Plan.reworded(rep.sentence(j, fatal))
 	if rep.Ended == EndedDeadline && rep.Verdict == finding.Inconclusive && (j.plan.AtDeadline == finding.Pass || j.plan.AtDeadline == finding.Fail) {
 		rep.Verdict = j.plan.AtDeadline
 		rep.Reason = "the policy for the deadline, not the numbers': " + rep.Reason

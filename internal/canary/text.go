@@ -13,7 +13,7 @@ import (
 // then what went wrong on the way and what to do next.
 func (rep Report) Text(w io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "canary %s: %s\n", rep.Headline(), printable(rep.Reason))
+	fmt.Fprintf(&b, "%s %s: %s\n", rep.Plan.what(), rep.Headline(), printable(rep.Reason))
 	shown := rep.shown()
 	for _, m := range shown {
 		if len(shown) > 1 || m.Gate != Block || m.Verdict != rep.Verdict {
@@ -44,7 +44,8 @@ func (rep Report) Text(w io.Writer) error {
 func (rep Report) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s:** %s\n\n", rep.Headline(), markdown(rep.Reason))
-	fmt.Fprintf(&b, "| metric | canary | baseline | ratio (%s) | verdict |\n|---|---|---|---|---|\n", percent(1-rep.Plan.Alpha))
+	now, then := rep.Plan.sides()
+	fmt.Fprintf(&b, "| metric | %s | %s | ratio (%s) | verdict |\n|---|---|---|---|---|\n", now, then, percent(1-rep.Plan.Alpha))
 	for _, m := range rep.shown() {
 		verdict := string(m.Verdict)
 		if m.Verdict == finding.Fail {
