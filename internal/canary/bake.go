@@ -41,7 +41,8 @@ func Bake(plan Plan, src Source, before []Sample) (Plan, Source, error) {
 		}
 		m.Dispersion = max(m.Dispersion, drift(ticks))
 	}
-	looks := max(1, int(plan.Deadline/plan.Interval))
+	// A source that looks more rarely than it is asked makes fewer looks.
+	looks := max(1, int(plan.Deadline.Seconds()/max(window, before[0].Seconds)))
 	return plan, &beforeAfter{src: src, before: before[known:], looks: looks}, nil
 }
 

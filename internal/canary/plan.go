@@ -1,6 +1,7 @@
 package canary
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -72,10 +73,12 @@ type History struct {
 	Seconds float64 `json:"seconds,omitempty"`
 }
 
-// NewHistory gathers a source's look back over windows of the given seconds.
+// NewHistory gathers a source's look back over windows of the given seconds, where
+// the samples do not say theirs.
 func NewHistory(samples []Sample, window float64) History {
-	h := History{Ticks: map[string][]seqtest.Cohort{}, Seconds: window * float64(len(samples))}
+	h := History{Ticks: map[string][]seqtest.Cohort{}}
 	for _, s := range samples {
+		h.Seconds += cmp.Or(s.Seconds, window)
 		for name, c := range s.Counts {
 			if c.Check() == nil {
 				h.Ticks[name] = append(h.Ticks[name], c.Baseline)

@@ -29,6 +29,8 @@ type Sample struct {
 	// Pending is true when the source looks more rarely than it is asked and has
 	// nothing new yet: no tick, the next sample covers this time, too.
 	Pending bool
+	// Seconds is the time that a sample of a history covers.
+	Seconds float64
 	// Counts are by metric name; a metric that is missing here adds nothing.
 	Counts map[string]seqtest.Counts
 	// Latency holds the window's response times, where the source sees them.

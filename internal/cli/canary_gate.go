@@ -17,6 +17,8 @@ import (
 
 // canaryGateCmd is the definition of canary-gate.
 type canaryGateCmd struct {
+	Task string `arg:"" optional:"" enum:"gate,calibrate" default:"gate" help:"gate, or calibrate: say what the baseline's past means for the gate (how clustered its errors are, how often it would have raised a false alarm, what it can see)."`
+
 	Baseline []string `help:"Address of an instance of the running release (its /metrics), or with --probe its base URL. Repeatable." sep:"none" placeholder:"URL"`
 	Canary   []string `help:"Address of an instance of the canary. Repeatable." sep:"none" placeholder:"URL"`
 
@@ -32,6 +34,7 @@ type canaryGateCmd struct {
 
 	canaryPlanFlags
 	canaryRunFlags
+	canaryBakeFlags
 
 	Replay      string  `help:"Judge a recorded report again." placeholder:"FILE"`
 	Report      string  `help:"Write the JSON report to this file." placeholder:"FILE"`
@@ -57,6 +60,12 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if err := plan.Check(); err != nil {
 		return nil, err
 	}
+	if err := c.sameSides(); err != nil {
+		return nil, err
+	}
+	if c.Task == "calibrate" {
+		return c.calibrate(ctx, s, plan)
+	}
 	if c.Preview && c.Prometheus == "" && len(c.Baseline)+len(c.Canary) == 0 {
 		return c.preview(plan)
 	}
@@ -65,7 +74,15 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		return nil, err
 	}
 	defer closeSource()
-	if err := c.lookBack(ctx, s, &plan, src); err != nil {
+	if c.Bake {
+		past, _, err := c.past(ctx, plan, src)
+		if err != nil {
+			return nil, err
+		}
+		if plan, src, err = canary.Bake(plan, src, past); err != nil {
+			return nil, err
+		}
+	} else if err := c.lookBack(ctx, s, &plan, src); err != nil {
 		return nil, err
 	}
 	if c.Preview {
@@ -118,13 +135,9 @@ func (c *canaryGateCmd) write(rep canary.Report) error {
 }
 
 func (c *canaryGateCmd) replay() (*outcome, error) {
-	data, err := os.ReadFile(c.Replay)
+	old, err := readGateReport("--replay", c.Replay)
 	if err != nil {
-		return nil, failure.New(failure.Usage, "", "--replay: %w", err)
-	}
-	old, err := canary.ParseReport(data)
-	if err != nil {
-		return nil, failure.Wrap(failure.Usage, "", fmt.Errorf("%s: %w", c.Replay, err))
+		return nil, err
 	}
 	rep, err := canary.Replay(old)
 	if err != nil {

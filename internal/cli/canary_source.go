@@ -77,7 +77,7 @@ func (f prometheusFlags) latency() (series.Selector, error) {
 
 // source is what the flags say to watch, and how to let go of it.
 func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, func(), error) {
-	if c.Prometheus == "" && (len(c.Baseline) == 0 || len(c.Canary) == 0) {
+	if c.Prometheus == "" && (len(c.Baseline) == 0 && !c.Bake || len(c.Canary) == 0) {
 		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs; or --prometheus URL", "the gate compares two releases, and both need an address")
 	}
 	if c.Prometheus != "" && (len(c.Baseline) > 0 || len(c.Canary) > 0 || c.Probe) {
@@ -128,7 +128,7 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Counters: counters, Transport: transport})
+	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Alone: c.Bake, Counters: counters, Transport: transport})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -139,7 +139,7 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 func (c *canaryGateCmd) prometheus(s *session, via *http.Transport) (canary.Source, error) {
 	s.gha.Mask(c.PrometheusToken)
 	s.gha.Mask(c.PrometheusKey)
-	cfg := prometheus.Config{URL: c.Prometheus, Header: http.Header{}, Timeout: c.PrometheusTimeout, Rules: c.AlertRule, Gauges: map[string]string{}}
+	cfg := prometheus.Config{URL: c.Prometheus, Header: http.Header{}, Timeout: c.PrometheusTimeout, Alone: c.Bake, Rules: c.AlertRule, Gauges: map[string]string{}}
 	var err error
 	if cfg.Counters, err = c.counters(); err != nil {
 		return nil, err

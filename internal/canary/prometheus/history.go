@@ -55,7 +55,7 @@ func (s *Source) History(ctx context.Context, before time.Time, length, width ti
 		if end == first {
 			continue
 		}
-		sample := canary.Sample{Counts: map[string]seqtest.Counts{}, Notes: w.notes}
+		sample := canary.Sample{Counts: map[string]seqtest.Counts{}, Notes: w.notes, Seconds: float64(step) / 1000}
 		for metric, c := range w.counts {
 			sample.Counts[metric] = seqtest.Counts{Baseline: c[baseline]}
 		}

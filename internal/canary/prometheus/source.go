@@ -53,6 +53,9 @@ type Config struct {
 	MaxBytes int64
 	// Transport replaces the plain one, for example for TLS settings.
 	Transport http.RoundTripper
+	// Alone allows both sides to have the same labels: for a bake, which compares
+	// one release's now with its before.
+	Alone bool
 	// LookBack is how far the first look goes back (5 min).
 	LookBack time.Duration
 	// Now is a monotonic clock for the time between two looks; nil is the real one.
@@ -94,7 +97,7 @@ func New(cfg Config) (*Source, error) {
 		return usage(`for example --baseline-labels 'version="1.4.0"' --canary-labels 'version="1.5.0"'`,
 			"baseline and canary need labels that tell their series apart")
 	}
-	if text(cfg.Baseline) == text(cfg.Canary) {
+	if !cfg.Alone && text(cfg.Baseline) == text(cfg.Canary) {
 		return usage("", "baseline and canary have the same labels, %s", text(cfg.Canary))
 	}
 	cfg.Timeout = cmp.Or(cfg.Timeout, 10*time.Second)

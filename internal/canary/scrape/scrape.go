@@ -32,6 +32,8 @@ type Config struct {
 	// Baseline and Canary are the addresses of the instances' pages. Without a
 	// path, /metrics is meant.
 	Baseline, Canary []string
+	// Alone allows no baseline: for a bake, whose baseline is the time before.
+	Alone bool
 	// Counters say how metrics are counted. Without any, "errors" is counted by
 	// the first request counter with a status label that the pages show.
 	Counters []series.Counter
@@ -82,6 +84,9 @@ func New(cfg Config) (*Source, error) {
 		cohort string
 		urls   []string
 	}{{"baseline", cfg.Baseline}, {"canary", cfg.Canary}} {
+		if len(c.urls) == 0 && c.cohort == "baseline" && cfg.Alone {
+			continue
+		}
 		if len(c.urls) == 0 {
 			return nil, failure.New(failure.Usage, "give the address of its /metrics page", "the %s has no address", c.cohort)
 		}
