@@ -46,8 +46,10 @@ type MetricCalibration struct {
 // Detectable is what can be seen at a share of the traffic.
 type Detectable struct {
 	Share float64 `json:"share"`
-	// FailSeconds is until twice the errors are seen, PassSeconds until a canary
-	// that is as good passes; -1 for never.
+	// FailSeconds is until a canary with FailRate is seen (twice the errors, or 1 %
+	// where there are next to none), PassSeconds until one that is as good passes;
+	// -1 for never.
+	FailRate    float64 `json:"fail_rate"`
 	FailSeconds float64 `json:"fail_seconds"`
 	PassSeconds float64 `json:"pass_seconds"`
 	// Smallest is the smallest ratio that is seen before the deadline in half of
@@ -93,7 +95,7 @@ func (m Metric) calibrate(plan Plan, ticks []seqtest.Cohort, seconds float64) Me
 	for _, share := range []float64{.01, .05, .1, .25, .5} {
 		tr := seqtest.Traffic{Canary: out.RequestsPerSecond * share, Baseline: out.RequestsPerSecond * (1 - share)}
 		f := Preview(p, Seen{Traffic: tr, BaseRate: rate})
-		out.Detectable = append(out.Detectable, Detectable{Share: share, FailSeconds: orNever(f.FailSeconds), PassSeconds: orNever(f.PassSeconds), Smallest: p.smallest(tr, rate)})
+		out.Detectable = append(out.Detectable, Detectable{Share: share, FailRate: f.FailRate, FailSeconds: orNever(f.FailSeconds), PassSeconds: orNever(f.PassSeconds), Smallest: p.smallest(tr, rate)})
 	}
 	return out
 }
@@ -180,15 +182,20 @@ func (c Calibration) Text(w io.Writer) error {
 }
 
 func (d Detectable) words(deadline float64) string {
-	s := "nothing can be seen within " + duration(deadline)
-	switch {
-	case d.Smallest > 0 && d.Smallest <= 2:
-		s = "twice as many are seen after about " + duration(d.FailSeconds) + "; within " + duration(deadline) + " from " + atMost(d.Smallest) + " times on"
-	case d.Smallest > 0:
-		s = "within " + duration(deadline) + " from " + atMost(d.Smallest) + " times on"
+	var parts []string
+	if d.FailSeconds >= 0 && d.FailSeconds <= deadline {
+		parts = append(parts, percent(d.FailRate)+" is seen after about "+duration(d.FailSeconds))
+	}
+	if d.Smallest > 0 {
+		parts = append(parts, "within "+duration(deadline)+" from "+atMost(d.Smallest)+" times as many on")
+	}
+	if len(parts) == 0 {
+		parts = append(parts, "nothing can be seen within "+duration(deadline))
 	}
 	if d.PassSeconds >= 0 && d.PassSeconds <= deadline {
-		return s + "; passes after about " + duration(d.PassSeconds)
+		parts = append(parts, "passes after about "+duration(d.PassSeconds))
+	} else {
+		parts = append(parts, "a pass takes longer")
 	}
-	return s + "; a pass takes longer"
+	return strings.Join(parts, "; ")
 }
