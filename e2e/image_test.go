@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/fairlead-ci/fairlead/examples"
 )
@@ -26,29 +25,6 @@ type buildDocument struct {
 		Digest string `json:"digest"`
 		DiffID string `json:"diff_id"`
 	} `json:"layers"`
-}
-
-// TestSameDigestAnywhere builds copies in different folders, with another umask
-// and time zone.
-func TestSameDigestAnywhere(t *testing.T) {
-	need(t, "python3")
-	digests := map[string]bool{}
-	for i, env := range [][]string{{"TZ=Pacific/Auckland"}, {"TZ=America/New_York", "LC_ALL=C", "GOMAXPROCS=1"}} {
-		dir := example(t)
-		umask := []string{"0022", "0077"}[i]
-		old := time.Now().Add(-time.Duration(i) * 1000 * time.Hour)
-		_ = os.Chtimes(filepath.Join(dir, "Procfile"), old, old)
-		out := filepath.Join(t.TempDir(), "layout")
-		r := must(t, filepath.Dir(dir), env, "sh", "-c", fmt.Sprintf("umask %s; exec %q build-image --base host --output oci:%s --format json hello", umask, bin(t), out))
-		d := decode[buildDocument](t, r.stdout)
-		digests[d.Digest] = true
-		if _, err := os.Stat(filepath.Join(out, "index.json")); err != nil {
-			t.Error(err)
-		}
-	}
-	if len(digests) != 1 {
-		t.Errorf("digests differ: %v", digests)
-	}
 }
 
 // dockerRegistry runs Debian's registry on loopback.

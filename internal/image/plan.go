@@ -24,6 +24,8 @@ type Choice struct {
 	// From is where the file is: an address without credentials, or a path.
 	From string `json:"from"`
 	Size int64  `json:"size,omitempty"` // bytes, where the source says it
+	// SHA256 is the file's digest in hex, where the source says it.
+	SHA256 string `json:"sha256,omitempty"`
 	// Notes are what a person should know: the file is yanked, say.
 	Notes []string `json:"notes,omitempty"`
 
@@ -79,7 +81,7 @@ func choose(p lock.Package, t tags.Target, rank map[string]int, files []index.Fi
 		}
 		c := candidate{rank: best}
 		c.build, c.rest = n.BuildNumber()
-		c.Choice = Choice{Package: p, Name: p.Name, Version: p.Version, Wheel: f.Name, From: oneLine(index.Redact(f.URL)), Size: f.Size, file: f, pure: pure(n.Tags)}
+		c.Choice = Choice{Package: p, Name: p.Name, Version: p.Version, Wheel: f.Name, From: oneLine(index.Redact(f.URL)), Size: f.Size, SHA256: strings.ToLower(f.Hashes["sha256"]), file: f, pure: pure(n.Tags)}
 		for _, tag := range n.Tags {
 			if rank[tag] == best {
 				c.Tag = tag
