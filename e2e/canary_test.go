@@ -35,7 +35,7 @@ func TestCanaryPrometheus(t *testing.T) {
 		t.Errorf("a bad release: %s, %s", bad.Verdict, bad.Reason)
 	}
 	load.stop()
-	t.Logf("good: %s after %.0f s; bad: %s after %.0f s; %d requests", good.Reason, good.After, bad.Reason, bad.After, load.sent.Load())
+	t.Logf("good: %s after %.0f s; bad: %s after %.0f s; %d requests", good.Reason, good.After, bad.Reason, bad.After, load.sent["canary"].Load())
 }
 
 // exactCounts sends known requests straight to the applications, has the series

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"os"
@@ -55,8 +56,10 @@ frontend users
   use_backend canary if { rand(100) lt 50 }
   default_backend baseline
 backend baseline
+  http-after-response set-header x-release baseline
   server one 127.0.0.1:%d
 backend canary
+  http-after-response set-header x-release canary
   server one 127.0.0.1:%d
 frontend stats
   bind 127.0.0.1:%d
@@ -153,20 +156,31 @@ func (s *shop) answers(t *testing.T, url string) {
 	t.Fatalf("%s does not answer", url)
 }
 
-// release starts an application as one of the two sides.
+// release starts an application as one of the two sides, and waits until it
+// answers.
 func (s *shop) release(t *testing.T, side string, env ...string) (stop func()) {
+	t.Helper()
+	stop = s.launch(t, side, "", env...)
+	s.answers(t, s.direct(side)+"/healthz")
+	return stop
+}
+
+// launch starts an application under a shell command that may run it again and
+// again; "$@" is gunicorn.
+func (s *shop) launch(t *testing.T, side, shell string, env ...string) (stop func()) {
 	t.Helper()
 	multi, err := os.MkdirTemp(s.dir, "multiproc-")
 	if err != nil {
 		t.Fatal(err)
 	}
+	if shell == "" {
+		shell = `exec "$@"`
+	}
 	example := filepath.Join(repo(t), "examples", "hello")
 	env = append([]string{"PYTHONPATH=" + filepath.Join(example, "src") + ":" + filepath.Join(repo(t), "e2e", "testdata", "canary"),
 		"PYTHONDONTWRITEBYTECODE=1", "SECRET_KEY=x", "LOG_LEVEL=WARNING", "WEB_CONCURRENCY=3", "WEB_THREADS=4", "PROMETHEUS_MULTIPROC_DIR=" + multi}, env...)
-	stop = s.start(t, side, env, filepath.Join(s.python, "bin", "gunicorn"), "--config", filepath.Join(example, "gunicorn.conf.py"),
+	return s.start(t, side, env, "sh", "-c", shell, "sh", filepath.Join(s.python, "bin", "gunicorn"), "--config", filepath.Join(example, "gunicorn.conf.py"),
 		"--bind", fmt.Sprintf("127.0.0.1:%d", s.ports[side]), "--log-level", "critical", "shop:app")
-	s.answers(t, fmt.Sprintf("http://127.0.0.1:%d/healthz", s.ports[side]))
-	return stop
 }
 
 // direct is the address of one side, beside the load balancer.
@@ -187,14 +201,23 @@ func (s *shop) ask(t *testing.T, expr string) string {
 	return string(text)
 }
 
-// users send requests on a fixed schedule, whatever the answers take.
+// users send requests on a fixed schedule, whatever the answers take, and count
+// what they got from each release.
 type users struct {
-	sent, failed atomic.Int64
-	stop         func()
+	sent, failed, slow map[string]*atomic.Int64
+	stop               func()
 }
 
+// slowMS is what users call slow.
+const slowMS = 300
+
 func (s *shop) users(rate int) *users {
-	u := &users{}
+	u := &users{sent: map[string]*atomic.Int64{}, failed: map[string]*atomic.Int64{}, slow: map[string]*atomic.Int64{}}
+	for _, m := range []map[string]*atomic.Int64{u.sent, u.failed, u.slow} {
+		for _, side := range []string{"baseline", "canary", ""} {
+			m[side] = &atomic.Int64{}
+		}
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
 	var all sync.WaitGroup
@@ -208,16 +231,22 @@ func (s *shop) users(rate int) *users {
 			case <-tick.C:
 			}
 			all.Go(func() {
-				u.sent.Add(1)
-				res, err := client.Get(s.front + "/")
-				if err != nil {
-					u.failed.Add(1)
-					return
+				due := time.Now()
+				side, failed := "", true
+				if res, err := client.Get(s.front + "/"); err == nil {
+					_, _ = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+					side, failed = res.Header.Get("X-Release"), res.StatusCode >= 500
 				}
-				_, _ = io.Copy(io.Discard, res.Body)
-				res.Body.Close()
-				if res.StatusCode >= 500 {
-					u.failed.Add(1)
+				if u.sent[side] == nil {
+					side = ""
+				}
+				u.sent[side].Add(1)
+				if failed {
+					u.failed[side].Add(1)
+				}
+				if time.Since(due) > slowMS*time.Millisecond {
+					u.slow[side].Add(1)
 				}
 			})
 		}
@@ -225,6 +254,17 @@ func (s *shop) users(rate int) *users {
 	u.stop = sync.OnceFunc(func() { cancel(); all.Wait(); client.CloseIdleConnections() })
 	s.t.Cleanup(u.stop)
 	return u
+}
+
+// excess is how many of the canary's requests were hurt beyond the baseline's
+// share.
+func (u *users) excess(what map[string]*atomic.Int64) int64 {
+	base := float64(u.sent["baseline"].Load())
+	if base == 0 {
+		return what["canary"].Load()
+	}
+	share := float64(what["baseline"].Load()) / base
+	return int64(math.Round(float64(what["canary"].Load()) - share*float64(u.sent["canary"].Load())))
 }
 
 // gateReport is the part of the gate's document that these tests read.

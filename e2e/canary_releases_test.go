@@ -1,0 +1,125 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// outcome is one release that was judged.
+type outcome struct {
+	name, what, want, verdict, memory, reason string
+	after                                     float64
+	sent, failed, slow                        int64
+}
+
+// The baseline itself is not perfect: half a percent of its requests fail, and
+// two percent are slow.
+var everyday = []string{"FAIL_SHARE=0.005", "SLOW_SHARE=0.02", "SLOW_MS=120"}
+
+// TestCanaryReleases judges twenty releases, one after the other, as they would
+// meet production: ten good ones, nine bad ones, and one that leaks memory. It
+// takes long, so that make e2e-canary alone runs it; the table is written to
+// FAIRLEAD_E2E_CANARY if that is a file's name.
+func TestCanaryReleases(t *testing.T) {
+	table := os.Getenv("FAIRLEAD_E2E_CANARY")
+	if table == "" {
+		t.Skip("NOT TESTED: twenty releases take half an hour; make e2e-canary runs them")
+	}
+	const rate = 100
+	s := newShop(t, shopPython(t))
+	s.release(t, "baseline", everyday...)
+	forever := `while :; do timeout -s KILL %s "$@"; sleep 1; done`
+	var results []outcome
+	for _, r := range []struct {
+		name, what, want string
+		shell            string
+		env, args        []string
+	}{
+		{"same again", "the very same release", "pass", "", nil, nil},
+		{"greeting", "another text", "pass", "", []string{"GREETING=Bonjour"}, nil},
+		{"four workers", "one worker more", "pass", "", []string{"WEB_CONCURRENCY=4"}, nil},
+		{"two workers", "one worker fewer", "pass", "", []string{"WEB_CONCURRENCY=2"}, nil},
+		{"eight threads", "more threads", "pass", "", []string{"WEB_THREADS=8"}, nil},
+		{"long greeting", "a page of 4 kB more", "pass", "", []string{"GREETING=" + strings.Repeat("Hello ", 700)}, nil},
+		{"louder log", "logs every request", "pass", "", []string{"LOG_LEVEL=INFO"}, nil},
+		{"fewer errors", "fixes half of the errors", "pass", "", []string{"FAIL_SHARE=0.0025"}, nil},
+		{"fewer slow", "fixes most slow requests", "pass", "", []string{"SLOW_SHARE=0.005"}, nil},
+		{"same once more", "the very same release", "pass", "", nil, nil},
+
+		{"errors 3 %", "3 % of the requests fail instead of 0.5 %", "fail", "", []string{"FAIL_SHARE=0.03"}, nil},
+		{"errors 10 %", "10 % fail", "fail", "", []string{"FAIL_SHARE=0.1"}, nil},
+		{"errors 50 %", "half of them fail", "fail", "", []string{"FAIL_SHARE=0.5"}, nil},
+		{"slow tail 10 %", "10 % take 120 ms instead of 2 %", "fail", "", []string{"SLOW_SHARE=0.1"}, nil},
+		{"slow tail 800 ms", "the slow 2 % take 800 ms instead of 120", "fail", "", []string{"SLOW_MS=800"}, nil},
+		{"all slower", "every request takes 40 ms more", "fail", "", []string{"SLOW_SHARE=1", "SLOW_MS=40"}, nil},
+		{"workers crash", "3 % of the requests kill their worker", "fail", "", []string{"CRASH_SHARE=0.03"}, nil},
+		{"crash loop", "the application dies every 8 seconds and is started again", "fail", fmt.Sprintf(forever, "8"), nil, nil},
+		{"never starts", "a variable is missing: it dies at once, for ever", "fail", fmt.Sprintf(forever, "60"), []string{"SECRET_KEY="}, nil},
+
+		{"memory leak", "keeps 40 kB of every request", "warn", "", []string{"LEAK_KB=40"}, []string{"--min-duration", "6m", "--deadline", "9m"}},
+	} {
+		t.Run(r.name, func(t *testing.T) {
+			stop := s.launch(t, "canary", r.shell, append(append([]string{}, everyday...), r.env...)...)
+			defer stop()
+			if r.name == "never starts" {
+				time.Sleep(3 * time.Second)
+			} else {
+				s.answers(t, s.direct("canary")+"/healthz")
+			}
+			load := s.users(rate)
+			args := append([]string{"--deadline", "6m", "--requests-metric", "haproxy_backend_http_responses_total", "--bad-labels", `code="5xx"`,
+				"--latency-metric", "http_request_duration_seconds", "--gauge-metric", "memory=app_resident_memory_bytes",
+				"--report", filepath.Join(t.TempDir(), "report.json")}, r.args...)
+			got := s.gate(t, args...)
+			load.stop()
+			o := outcome{name: r.name, what: r.what, want: r.want, verdict: got.Verdict, reason: got.Reason, after: got.After,
+				sent: load.sent["canary"].Load(), failed: load.excess(load.failed), slow: load.excess(load.slow)}
+			for _, m := range got.Metrics {
+				if m.Name == "memory" && m.Verdict == "fail" {
+					o.memory = m.Why
+				}
+			}
+			if o.verdict == "pass" && o.memory != "" {
+				o.verdict = "warn"
+			}
+			results = append(results, o)
+			t.Logf("%s after %.0f s, %d excess failed, %d excess slow of %d: %s %s", o.verdict, o.after, o.failed, o.slow, o.sent, o.reason, o.memory)
+			for _, p := range got.Problems {
+				t.Logf("problem: %s", p.Message)
+			}
+			if o.verdict != r.want {
+				t.Errorf("%s, want %s: %s; %s; notes %q", o.verdict, r.want, o.reason, o.memory, got.Notes)
+			}
+		})
+	}
+	writeReleases(t, table, rate, results)
+}
+
+// writeReleases prints the table, and writes it where it is asked for.
+func writeReleases(t *testing.T, to string, rate int, results []outcome) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| release | what it does | verdict | after | requests to the canary | failed beyond the baseline's share | slower than %d ms beyond it |\n|---|---|---|---|---|---|---|\n", slowMS)
+	right := 0
+	for _, o := range results {
+		verdict := o.verdict
+		if o.verdict == o.want {
+			right++
+		} else {
+			verdict += " (**wrong**, " + o.want + " is right)"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %.0f s | %d | %d | %d |\n", o.name, o.what, verdict, o.after, o.sent, o.failed, o.slow)
+	}
+	fmt.Fprintf(&b, "\n%d of %d verdicts are right. %d requests/s, half of them to the canary; the baseline fails 0.5 %% and is slow (120 ms) in 2 %%.\n", right, len(results), rate)
+	t.Log("\n" + b.String())
+	if strings.HasSuffix(to, ".md") {
+		if err := os.WriteFile(to, []byte(b.String()), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
