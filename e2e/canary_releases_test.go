@@ -34,7 +34,7 @@ func TestCanaryReleases(t *testing.T) {
 	const rate = 100
 	s := newShop(t, shopPython(t))
 	s.release(t, "baseline", everyday...)
-	forever := `while :; do timeout -s KILL %s "$@"; sleep 1; done`
+	forever := `while :; do timeout --foreground -s KILL %s "$@"; sleep 1; done`
 	var results []outcome
 	for _, r := range []struct {
 		name, what, want string

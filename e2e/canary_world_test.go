@@ -219,7 +219,9 @@ func (s *shop) users(rate int) *users {
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
+	// A connection for every request: of a kept one haproxy hides a server that died,
+	// and clients ask again.
+	client := &http.Client{Timeout: 20 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	var all sync.WaitGroup
 	all.Go(func() {
 		tick := time.NewTicker(time.Second / time.Duration(rate))
