@@ -150,13 +150,14 @@ const maxConditions = 1000
 
 // decide follows the order of the design: sane data, then FAIL, then PASS.
 func (j *judge) decide(t *Tick) {
-	t.Why = j.hold()
+	var judgeable bool
+	t.Why, judgeable = j.hold()
 	j.held = t.Why
-	if t.Why != "" {
+	if judgeable && (len(j.fired) > 0 || seqtest.Combine(j.blocking()) >= j.plan.failThreshold()) {
+		j.verdict, j.at, t.Why, j.held = finding.Fail, t.Seconds, "", ""
 		return
 	}
-	if len(j.fired) > 0 || seqtest.Combine(j.blocking()) >= j.plan.failThreshold() {
-		j.verdict, j.at = finding.Fail, t.Seconds
+	if t.Why != "" {
 		return
 	}
 	passed := t.Seconds >= j.plan.earliestPass().Seconds() && (len(j.plan.Steps) == 0 || t.Share == j.plan.Steps[len(j.plan.Steps)-1])
@@ -182,27 +183,35 @@ func (m *metricState) broken() bool {
 	return m.Kind == KindCount && m.AboveMS == 0 && m.Direction == Up && m.total().Baseline.Rate() > brokenBaseline
 }
 
-// hold returns why no verdict may be given on the counts so far, or "".
-func (j *judge) hold() string {
+// hold returns why no verdict may be given on the counts so far, or "". A FAIL
+// may be given all the same when one metric has traffic on both sides: a canary
+// that answers nothing but errors has no response times to wait for.
+func (j *judge) hold() (why string, fail bool) {
+	if share, want, ok := j.shares.mismatch(); ok {
+		return "the canary gets " + percent(share) + " of the requests instead of " + percent(want) +
+			": the cohorts are not comparable until the routing is understood", false
+	}
 	for i := range j.metrics {
 		m := &j.metrics[i]
 		if !m.decides() {
 			continue
 		}
+		silent := ""
 		switch c := m.total(); {
 		case c.Canary.N == 0 && c.Baseline.N == 0:
-			return "no traffic on either side" + m.which()
+			silent = "no traffic on either side" + m.which()
 		case c.Canary.N == 0:
-			return "the canary gets no traffic" + m.which()
+			silent = "the canary gets no traffic" + m.which()
 		case c.Baseline.N == 0:
-			return "the baseline gets no traffic" + m.which()
+			silent = "the baseline gets no traffic" + m.which()
+		default:
+			fail = true
+		}
+		if why == "" {
+			why = silent
 		}
 	}
-	if share, want, ok := j.shares.mismatch(); ok {
-		return "the canary gets " + percent(share) + " of the requests instead of " + percent(want) +
-			": the cohorts are not comparable until the routing is understood"
-	}
-	return ""
+	return why, fail
 }
 
 // which names the metric without traffic, unless it is the obvious one.

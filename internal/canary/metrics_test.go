@@ -358,3 +358,22 @@ func TestClusters(t *testing.T) {
 		}
 	}
 }
+
+// A canary that answers nothing but errors shows no response times; the errors
+// are enough.
+func TestFailWithoutResponseTimes(t *testing.T) {
+	rep := play(t, demoPlan(), func(e, w float64) (Sample, error) {
+		s := errorCounts(seqtest.Cohort{N: 40, Bad: 40}, seqtest.Cohort{N: 40})
+		s.Latency = &Latency{BoundsMS: []float64{100, 500}, Baseline: []int64{40, 0, 0}, Canary: []int64{0, 0, 0}}
+		return s, nil
+	})
+	expect(t, rep, finding.Fail, EndedDecided, "errors")
+	// Without traffic anywhere there is nothing to judge, and what is quiet never
+	// passes.
+	rep = play(t, demoPlan(), func(e, w float64) (Sample, error) {
+		s := errorCounts(seqtest.Cohort{N: 400}, seqtest.Cohort{N: 400})
+		s.Latency = &Latency{BoundsMS: []float64{100, 500}, Baseline: []int64{40, 0, 0}, Canary: []int64{0, 0, 0}}
+		return s, nil
+	})
+	expect(t, rep, finding.Inconclusive, EndedDeadline, "the canary gets no traffic (latency)")
+}
