@@ -1,6 +1,7 @@
 package pin
 
 import (
+	"errors"
 	"regexp"
 	"strings"
 
@@ -24,7 +25,13 @@ func (c *checker) composefile(f source) {
 	}
 	file, err := compose.Read(data)
 	if err != nil {
-		c.say(composeUnparsable(), place{path: f.path, line: 1, col: 1}, complaint{message: finding.PrintableLine(err.Error()), hint: "repair the file; compose would not start it either"})
+		at := place{path: f.path, line: 1, col: 1, endLine: 1, endCol: 1}
+		var p *compose.Problem
+		if errors.As(err, &p) {
+			at.line, at.col = lines.Position(lines.Offset(p.Line, p.Column))
+			at.endLine, at.endCol = at.line, at.col
+		}
+		c.say(composeUnparsable(), at, complaint{message: finding.PrintableLine(err.Error()), hint: "repair the file; compose would not start it either"})
 		return
 	}
 	for _, i := range file.Images {

@@ -5,7 +5,7 @@ package compose
 
 import (
 	"bytes"
-	"fmt"
+	"errors"
 	"path"
 	"regexp"
 	"strings"
@@ -39,14 +39,28 @@ type File struct {
 	Dockerfiles, Files []string
 }
 
+// Problem is why a file cannot be read, and where.
+type Problem struct {
+	Line, Column int
+	Msg          string
+}
+
+// Error is the message without the place.
+func (p *Problem) Error() string { return p.Msg }
+
 // maxServices bounds what is read of one file.
 const maxServices = 2000
 
-// Read reads a Compose file. An error says that it is none.
+// Read reads a Compose file. The error is a *Problem.
 func Read(data []byte) (*File, error) {
 	var doc yaml.Node
 	if err := yaml.Unmarshal(bytes.TrimPrefix(data, []byte("\ufeff")), &doc); err != nil {
-		return nil, err
+		p := &Problem{1, 1, "not YAML: " + strings.TrimPrefix(err.Error(), "yaml: ")}
+		var at *yaml.LoadError
+		if errors.As(err, &at) && at.Mark.Line > 0 {
+			p.Line, p.Column, p.Msg = at.Mark.Line, max(at.Mark.Column, 1), "not YAML: "+at.Message
+		}
+		return nil, p
 	}
 	out := &File{}
 	if len(doc.Content) == 0 {
@@ -58,7 +72,7 @@ func Read(data []byte) (*File, error) {
 		return out, nil // an override of networks or volumes alone
 	}
 	if services.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: services is no mapping", services.Line)
+		return nil, &Problem{services.Line, services.Column, "services is no mapping"}
 	}
 	seen := map[*yaml.Node]bool{}
 	for i := 0; i+1 < len(services.Content) && i < 2*maxServices; i += 2 {

@@ -8,9 +8,12 @@
 package dockerfile
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -96,7 +99,12 @@ func Read(data []byte) *File {
 	if errors.As(err, &loc) && len(loc.Locations) > 0 && len(loc.Locations[0]) > 0 {
 		at = r.lineSpan(loc.Locations[0][0].Start.Line)
 	}
-	r.out.Problems = append(r.out.Problems, Problem{at, firstLine(err.Error())})
+	msg := firstLine(err.Error())
+	if n := slices.IndexFunc(r.lines, func(l line) bool { return len(l.text) >= bufio.MaxScanTokenSize }); n >= 0 {
+		at = Span{r.lines[n].at, r.lines[n].at}
+		msg = fmt.Sprintf("a line of %d bytes; BuildKit reads lines of up to %d", len(r.lines[n].text), bufio.MaxScanTokenSize-1)
+	}
+	r.out.Problems = append(r.out.Problems, Problem{at, msg})
 	r.all(r.pieces())
 	return &r.out
 }
