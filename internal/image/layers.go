@@ -72,7 +72,7 @@ func (w *workshop) wheels(group []built, python [2]int) (*layer.Layer, error) {
 	var keys []string
 	var in []*wheel.Installed
 	for _, b := range group {
-		keys = append(keys, b.sha256+" "+b.Filename)
+		keys = append(keys, b.sha256+" "+b.Filename+" "+b.from)
 		in = append(in, b.Installed)
 	}
 	key := fmt.Sprintf("%v %s", python, strings.Join(keys, " "))

@@ -187,7 +187,11 @@ func (b *builder) pinned(ctx context.Context) (map[string]string, error) {
 func pins(all []lock.Package) []cache.Pin {
 	var out []cache.Pin
 	for _, p := range all {
-		out = append(out, cache.Pin{Name: p.Name, Version: p.Version, SHA256: p.SHA256()})
+		pin := cache.Pin{Name: p.Name, Version: p.Version, SHA256: p.SHA256()}
+		if o := origin(p, ""); o != nil {
+			pin.URL = o.URL
+		}
+		out = append(out, pin)
 	}
 	return out
 }

@@ -299,11 +299,11 @@ func (s *store) install(choices []Choice, python [2]int) ([]built, error) {
 	for i, c := range choices {
 		got := s.paths[c.file.URL]
 		g.Go(func() error {
-			in, err := s.read(got, c.Wheel, python)
+			in, err := s.read(got, c.Wheel, wheel.Scheme{Prefix: "/" + venvDir, Python: python, Origin: origin(c.Package, got.sha256)})
 			if err != nil {
 				return err
 			}
-			out[i] = built{Installed: in, sha256: got.sha256, size: got.size, pure: c.pure}
+			out[i] = built{Installed: in, sha256: got.sha256, size: got.size, pure: c.pure, from: c.Package.Source.URL}
 			return nil
 		})
 	}
@@ -316,6 +316,7 @@ type built struct {
 	sha256 string
 	size   int64
 	pure   bool
+	from   string // the URL that the lock has, of an index or of the file
 	// project says that this is the application, not one of its dependencies.
 	project bool
 	// remembered are the topmost paths of a wheel that the cache knows, whose
@@ -323,8 +324,20 @@ type built struct {
 	remembered []string
 }
 
-func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed, error) {
-	key := fmt.Sprintf("%s %s %v", got.sha256, name, python)
+// origin is set for packages that the lock has from a URL. That a file came from
+// a path of the machine that built means nothing in the image.
+func origin(p lock.Package, sha256 string) *wheel.Origin {
+	if p.Source.Kind != lock.FromURL || p.Source.URL == "" {
+		return nil
+	}
+	return &wheel.Origin{URL: p.Source.URL, SHA256: sha256}
+}
+
+func (s *store) read(got fetched, name string, scheme wheel.Scheme) (*wheel.Installed, error) {
+	key := fmt.Sprintf("%s %s %v", got.sha256, name, scheme.Python)
+	if scheme.Origin != nil {
+		key += " " + scheme.Origin.URL
+	}
 	s.mu.Lock()
 	in, ok := s.installed[key]
 	s.mu.Unlock()
@@ -335,7 +348,7 @@ func (s *store) read(got fetched, name string, python [2]int) (*wheel.Installed,
 	if err != nil {
 		return nil, fmt.Errorf("opening wheel: %w", err)
 	}
-	in, err = wheel.Promise(f, got.size, name, wheel.Scheme{Prefix: "/" + venvDir, Python: python})
+	in, err = wheel.Promise(f, got.size, name, scheme)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = append(s.open, f)

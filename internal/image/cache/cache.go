@@ -50,6 +50,8 @@ const (
 type Pin struct {
 	Name, Version string
 	SHA256        []string
+	// URL is set where the lock names the file itself: the installation says so.
+	URL string
 }
 
 // Key is the name of an entry: a digest of everything that determines it. base
@@ -66,6 +68,9 @@ func Key(platform, base string, pins []Pin, selection ...string) string {
 	for _, p := range all {
 		sums := slices.Sorted(slices.Values(p.SHA256))
 		line(append([]string{p.Name, p.Version}, slices.Compact(sums)...)...)
+		if p.URL != "" {
+			line(p.Name, p.URL)
+		}
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
@@ -49,7 +50,14 @@ func FromRequirements(fsys fs.FS, name string, getenv func(string) string) (Lock
 			Name: requirement.NormalizeName(it.Requirement.Name), Version: v, Extras: it.Requirement.Extras,
 			Marker: it.Requirement.Marker, Main: true, Source: Source{Kind: FromIndex}, Path: it.Pos.Path, Line: it.Pos.Line, Column: it.Pos.Column,
 		}
-		for _, h := range it.Hashes {
+		hashes := it.Hashes
+		if it.Requirement.URL != "" {
+			var f File
+			if p.Source, f, hashes = direct(it); len(f.Hashes) > 0 {
+				p.Files = []File{f}
+			}
+		}
+		for _, h := range hashes {
 			p.Hashes = append(p.Hashes, Hash{h.Algorithm, h.Hex})
 		}
 		l.Packages = append(l.Packages, p)
@@ -74,6 +82,23 @@ func (l *Lock) option(it reqfile.Item) {
 	}
 }
 
+// direct is the file that "name @ URL" names. Its hash may stand in the URL's
+// fragment, as pip reads it.
+func direct(it reqfile.Item) (Source, File, []reqfile.Hash) {
+	url, fragment, _ := strings.Cut(it.Requirement.URL, "#")
+	hashes := it.Hashes
+	for _, part := range strings.Split(fragment, "&") {
+		if sum, ok := strings.CutPrefix(part, "sha256="); ok && len(hashes) == 0 && len(sum) == 64 {
+			hashes = []reqfile.Hash{{Algorithm: "sha256", Hex: strings.ToLower(sum)}}
+		}
+	}
+	f := File{Name: baseName(url), URL: url}
+	for _, h := range hashes {
+		f.Hashes = append(f.Hashes, Hash{h.Algorithm, h.Hex})
+	}
+	return Source{Kind: FromURL, URL: url}, f, hashes
+}
+
 // unusable says why an item cannot be part of a lock, or "".
 func unusable(it reqfile.Item) string {
 	switch it.Kind {
@@ -82,14 +107,14 @@ func unusable(it reqfile.Item) string {
 	case reqfile.VCS:
 		return "a version-control reference has no hash; build a wheel of it and give it with --find-links"
 	case reqfile.URL:
-		return "a direct URL is not supported here; give the wheel with --find-links"
+		return "a URL without a name; write: name @ URL --hash=sha256:…"
 	case reqfile.Remote:
 		return "a remote file is not locked"
 	case reqfile.Ignored:
 		return "pip ignores this"
 	}
 	if it.Requirement.URL != "" {
-		return "a direct URL is not supported here; give the wheel with --find-links"
+		return unusableURL(it)
 	}
 	v, ok := it.Requirement.Specifiers.Pinned()
 	if !ok {
@@ -107,4 +132,18 @@ func unusable(it reqfile.Item) string {
 		}
 	}
 	return "no sha256 among its hashes"
+}
+
+// unusableURL says why "name @ URL" cannot be part of a lock, or "".
+func unusableURL(it reqfile.Item) string {
+	_, f, _ := direct(it)
+	switch {
+	case !strings.HasPrefix(f.URL, "https://") && !strings.HasPrefix(f.URL, "http://"):
+		return "not the address of a file on the web; build a wheel of it and give it with --find-links"
+	case !strings.HasSuffix(f.Name, ".whl"):
+		return "not a wheel; build one of it and give it with --find-links"
+	case !slices.ContainsFunc(f.Hashes, func(h Hash) bool { return h.Algorithm == "sha256" }):
+		return "no sha256 among its hashes"
+	}
+	return ""
 }

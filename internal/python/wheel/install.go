@@ -20,6 +20,8 @@ type Scheme struct {
 	Python [2]int
 	// Interpreter is what scripts begin with; "" means Prefix/bin/python.
 	Interpreter string
+	// Origin is set when the requirement named a URL and not an index's project.
+	Origin *Origin
 }
 
 // Site is the site-packages folder relative to the prefix.
@@ -127,6 +129,13 @@ func install(r io.ReaderAt, size int64, filename string, s Scheme, lazy bool) (*
 		return nil, err
 	}
 	in.generate(in.info+"/INSTALLER", 0o644, []byte("fairlead\n"))
+	if s.Origin != nil {
+		text, err := s.Origin.directURL()
+		if err != nil {
+			return nil, in.errf("%w", err)
+		}
+		in.generate(in.info+"/direct_url.json", 0o644, text)
+	}
 	in.record()
 	sort.Slice(in.out.Files, func(i, j int) bool { return in.out.Files[i].Path < in.out.Files[j].Path })
 	return in.out, nil

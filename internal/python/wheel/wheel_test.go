@@ -178,6 +178,42 @@ func TestPipItself(t *testing.T) {
 	}
 }
 
+// TestOrigin: a wheel that was asked for by its URL says where it came from, and
+// no wheel says so of itself.
+func TestOrigin(t *testing.T) {
+	w := good()
+	w.Files["demo_pkg-1.0.dist-info/direct_url.json"] = `{"url": "https://evil.example"}`
+	raw := w.Build()
+	for url, want := range map[string]string{
+		"": "",
+		"https://user:secret@h.example/a/demo_pkg-1.0-py3-none-any.whl?x=1#sha256=00": `{"archive_info":{"hash":"sha256=ab","hashes":{"sha256":"ab"}},"url":"https://h.example/a/demo_pkg-1.0-py3-none-any.whl?x=1"}`,
+	} {
+		s := scheme()
+		if url != "" {
+			s.Origin = &wheel.Origin{URL: url, SHA256: "ab"}
+		}
+		in, err := wheel.Install(bytes.NewReader(raw), int64(len(raw)), w.Filename(), s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, recorded := "", false
+		for _, f := range in.Files {
+			rc, err := f.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, _ := io.ReadAll(rc)
+			if strings.HasSuffix(f.Path, "/direct_url.json") {
+				got = string(b)
+			}
+			recorded = recorded || strings.HasSuffix(f.Path, "/RECORD") && strings.Contains(string(b), "direct_url.json")
+		}
+		if got != want || recorded != (want != "") {
+			t.Errorf("%q: direct_url.json %s, in RECORD: %v", url, got, recorded)
+		}
+	}
+}
+
 // TestCase warns of names that are one on other file systems.
 func TestCase(t *testing.T) {
 	w := good()
