@@ -17,9 +17,8 @@ type helper struct {
 	program string // docker-credential-<program>
 }
 
-// helpers are the clouds' credential helpers. GitHub's runners have those of
-// Amazon and Google; a docker or podman configuration that names a helper for a
-// registry is asked before.
+// helpers are the clouds' credential helpers. A docker or podman configuration
+// that names a helper for a registry is asked before.
 func helpers() []helper {
 	return []helper{
 		{regexp.MustCompile(`^([0-9]{12}\.dkr[.-]ecr(-fips)?\.[a-z0-9.-]+\.(amazonaws\.com(\.cn)?|on\.aws)|public\.ecr\.aws)$`), "ecr-login"},
