@@ -286,6 +286,24 @@ func FuzzReplay(f *testing.F) {
 	}
 	f.Add(data)
 	f.Add([]byte(`{"schema":1,"tool":"canary-gate","plan":{"metrics":[{"name":"errors"}]}}`))
+	plan := demoPlan()
+	plan.Metrics = append(plan.Metrics, Metric{Name: "slow", Gate: Warn, AboveMS: 300, Direction: Either,
+		Fail: seqtest.Null{Rho: 1}, Pass: seqtest.Null{Rho: 2}, Weight: 1, Prior: seqtest.DefaultPrior(), Dispersion: 1})
+	plan.Steps, plan.StepEvery, plan.Deadline = []float64{.1, .5}, 3*time.Second, 12*time.Second
+	c, even := newClock(), timed(7, 100, 1)
+	rep, err = Run(context.Background(), plan, &script{clock: c, play: func(e, w float64) (Sample, error) {
+		s, err := even(e, w)
+		s.Gauges = map[string]Gauge{"memory": {Baseline: 1, Canary: 1 + e}}
+		s.Conditions = []Condition{{Name: "rule", Canary: e > 5, Why: "because"}}
+		return s, err
+	}}, c.deps())
+	if err != nil {
+		f.Fatal(err)
+	}
+	if data, err = json.Marshal(rep); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(data)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rep, err := ParseReport(data)
 		if err != nil {
@@ -300,6 +318,9 @@ func FuzzReplay(f *testing.F) {
 		}
 		again.Summary()
 		_ = again.Text(&bytes.Buffer{})
+		if again.HTML() == "" {
+			t.Fatal("no page")
+		}
 	})
 }
 
