@@ -97,14 +97,14 @@ func (b *builder) fitsPython(f base.Facts) error {
 }
 
 // openBase finds the base of one platform and what is known of it: in the cache,
-// if the build is warm.
+// if that has it.
 func (b *builder) openBase(p string, pull func(string) (v1.Image, error)) (v1.Image, base.Facts, error) {
-	if b.memory.warm {
-		img, err := b.remembered(b.memory.found[p])
+	if e := b.memory.entry(p); e != nil {
+		img, err := b.remembered(e)
 		if err != nil {
 			return nil, base.Facts{}, fmt.Errorf("recalling the base: %w", err)
 		}
-		return img, b.memory.found[p].Facts, nil
+		return img, e.Facts, nil
 	}
 	img, err := pull(p)
 	if err != nil {

@@ -154,7 +154,11 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 	}
 	var all []Choice
 	for _, p := range b.Platforms {
-		all = append(all, choices[p]...)
+		for _, c := range choices[p] {
+			if c.stocked == nil {
+				all = append(all, c)
+			}
+		}
 	}
 	if !b.memory.warm {
 		if err := b.store.fetch(ctx, all); err != nil {
@@ -177,7 +181,7 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 // platform makes one platform's image.
 func (b *builder) platform(ctx context.Context, p string, choices []Choice) (v1.Image, error) {
 	facts := b.bases.facts[p]
-	deps, err := b.dependencies(p, choices)
+	deps, err := b.dependencies(ctx, p, choices)
 	if err != nil {
 		return nil, err
 	}
@@ -243,23 +247,34 @@ func (b *builder) platform(ctx context.Context, p string, choices []Choice) (v1.
 }
 
 // dependencies are a platform's wheels and the layers of them: recalled, or made.
-func (b *builder) dependencies(p string, choices []Choice) (dependencies, error) {
+func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) (dependencies, error) {
 	if b.memory.warm {
 		layers, err := b.layersOf(b.memory.found[p])
 		return dependencies{wheels: installed(b.memory.found[p]), layers: layers}, err
 	}
 	facts := b.bases.facts[p]
-	wheels, err := b.store.install(choices, facts.Target.Python)
+	var wheels []built
+	var fetched []Choice
+	for _, c := range choices {
+		if c.stocked != nil {
+			wheels = append(wheels, recalledWheel(*c.stocked))
+		} else {
+			fetched = append(fetched, c)
+		}
+	}
+	made, err := b.store.install(fetched, facts.Target.Python)
 	if err != nil {
 		return dependencies{}, err
 	}
+	wheels = append(wheels, made...)
+	slices.SortFunc(wheels, func(a, b built) int { return strings.Compare(a.Name, b.Name) })
 	venv, err := b.shop.venv(facts)
 	if err != nil {
 		return dependencies{}, err
 	}
 	layers := []*layer.Layer{venv}
 	for _, g := range groups(wheels) {
-		l, err := b.shop.wheels(g, facts.Target.Python)
+		l, err := b.layerOf(ctx, p, g)
 		if err != nil {
 			return dependencies{}, err
 		}

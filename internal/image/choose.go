@@ -24,6 +24,11 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	if err := b.recall(ctx); err != nil {
 		return nil, err
 	}
+	if !b.memory.warm {
+		if err := b.restock(ctx); err != nil {
+			return nil, err
+		}
+	}
 	var err error
 	if b.bases, err = b.openBases(ctx); err != nil {
 		return nil, err
@@ -54,8 +59,13 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 				return nil, err
 			}
 		}
-		if choices, err = b.source.plan(ctx, wanted, b.Platforms, b.bases.facts); err != nil {
+		rest, stocked := b.inStock(wanted)
+		if choices, err = b.source.plan(ctx, rest, b.Platforms, b.bases.facts); err != nil {
 			return nil, err
+		}
+		for p, more := range stocked {
+			choices[p] = append(choices[p], more...)
+			slices.SortFunc(choices[p], func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 		}
 	}
 	for _, p := range b.Platforms {

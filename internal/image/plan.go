@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/image/cache"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/tags"
@@ -31,7 +32,9 @@ type Choice struct {
 
 	file index.File
 	pure bool
-	hint bool // the lock says where the file is, not an index
+	// stocked is the wheel as the cache has it: it need not be fetched.
+	stocked *cache.Wheel
+	hint    bool // the lock says where the file is, not an index
 }
 
 // Missing is a package without a usable wheel.

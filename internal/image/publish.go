@@ -60,11 +60,15 @@ func (b *builder) push(ctx context.Context, what oci.Artifact) error {
 
 // has says which blobs the image's repository has: those of a warm cache in it.
 func (b *builder) has() func(string) bool {
-	if !b.memory.warm || b.memory.store.Repo != b.Image {
+	if !b.memory.warm && len(b.memory.last) == 0 || b.memory.store.Repo != b.Image {
 		return nil
 	}
 	there := map[string]bool{}
-	for p, e := range b.memory.found {
+	for _, p := range b.Platforms {
+		e := b.memory.entry(p)
+		if e == nil {
+			continue
+		}
 		for _, l := range e.Layers {
 			there[l.Descriptor.Digest.String()] = true
 		}

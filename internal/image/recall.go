@@ -28,9 +28,12 @@ type memory struct {
 	store cache.Store
 	keys  map[string]string       // by platform
 	found map[string]*cache.Entry // by platform
-	warm  bool                    // every platform's dependencies are there and taken from there
-	now   map[string]string       // digests of the tags, as far as asked
-	mu    sync.Mutex
+	last  map[string]*cache.Entry // by platform: the project's newest, where its own is missing
+	// reused are the digests of layers taken from last.
+	reused map[string]bool
+	warm   bool              // every platform's dependencies are there and taken from there
+	now    map[string]string // digests of the tags, as far as asked
+	mu     sync.Mutex
 }
 
 // mountable are the repositories of the image's registry that may have blobs of
@@ -62,10 +65,15 @@ func (b *builder) from(repo string) func(digest string) string {
 		}
 	}
 	cached := map[string]bool{}
-	for _, e := range b.memory.found {
-		for _, l := range e.Layers {
-			cached[l.Descriptor.Digest.String()] = b.memory.warm
+	if b.memory.warm {
+		for _, e := range b.memory.found {
+			for _, l := range e.Layers {
+				cached[l.Descriptor.Digest.String()] = true
+			}
 		}
+	}
+	for digest := range b.memory.reused {
+		cached[digest] = true
 	}
 	path := func(from string) string {
 		if from == repo || registryOf(from) == "" || registryOf(from) != registryOf(repo) {
@@ -76,7 +84,7 @@ func (b *builder) from(repo string) func(digest string) string {
 	}
 	return func(digest string) string {
 		switch {
-		case cached[digest], base[digest] && b.memory.warm:
+		case cached[digest], base[digest] && (b.memory.warm || len(b.memory.last) > 0):
 			return path(b.memory.store.Repo)
 		case base[digest]:
 			return path(untagged(beforeDigest(b.mirrored(b.Base))))
@@ -101,7 +109,7 @@ func (b *builder) cacheRepo() string {
 // for, and at the same time for what the tags name now. Nothing that goes wrong
 // with it is an error: the build goes on without.
 func (b *builder) recall(ctx context.Context) error {
-	b.memory = &memory{keys: map[string]string{}, found: map[string]*cache.Entry{}, now: map[string]string{}}
+	b.memory = &memory{keys: map[string]string{}, found: map[string]*cache.Entry{}, last: map[string]*cache.Entry{}, reused: map[string]bool{}, now: map[string]string{}}
 	if b.Push {
 		b.deps.Registry.Intend(b.Image, b.mountable()...)
 	}
@@ -187,11 +195,7 @@ func (b *builder) pinned(ctx context.Context) (map[string]string, error) {
 func pins(all []lock.Package) []cache.Pin {
 	var out []cache.Pin
 	for _, p := range all {
-		pin := cache.Pin{Name: p.Name, Version: p.Version, SHA256: p.SHA256()}
-		if o := origin(p, ""); o != nil {
-			pin.URL = o.URL
-		}
-		out = append(out, pin)
+		out = append(out, pinOf(p))
 	}
 	return out
 }
@@ -293,14 +297,23 @@ func (p promised) Read(b []byte) (int, error) {
 func (b *builder) layersOf(e *cache.Entry) ([]*layer.Layer, error) {
 	var out []*layer.Layer
 	for _, l := range e.Layers {
-		made, err := layer.Known(l.Descriptor, l.DiffID, func() (io.ReadCloser, error) { return b.fromCache(l.Descriptor) })
+		made, err := b.known(l)
 		if err != nil {
 			return nil, err
 		}
-		made.From, made.Comment, made.Wheels = l.From, l.Comment, l.Wheels
 		out = append(out, made)
 	}
 	return out, nil
+}
+
+// known is a layer of the cache, as if it had been made here.
+func (b *builder) known(l cache.Layer) (*layer.Layer, error) {
+	made, err := layer.Known(l.Descriptor, l.DiffID, func() (io.ReadCloser, error) { return b.fromCache(l.Descriptor) })
+	if err != nil {
+		return nil, err
+	}
+	made.From, made.Comment, made.Wheels = l.From, l.Comment, l.Wheels
+	return made, nil
 }
 
 // recallChoices are the wheels of a warm build, if every platform's are what the
@@ -337,7 +350,7 @@ func chosen(e *cache.Entry, selected []lock.Package) ([]Choice, bool) {
 			return nil, false
 		}
 		delete(byName, w.Name)
-		out = append(out, Choice{Package: p, Name: w.Name, Version: p.Version, Wheel: w.Filename, Tag: w.Tag, pure: w.Pure})
+		out = append(out, choiceOf(w, p))
 	}
 	slices.SortFunc(out, func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 	return out, true
@@ -347,8 +360,7 @@ func chosen(e *cache.Entry, selected []lock.Package) ([]Choice, bool) {
 func installed(e *cache.Entry) []built {
 	var out []built
 	for _, w := range e.Wheels {
-		out = append(out, built{sha256: w.SHA256, size: w.Size, pure: w.Pure, remembered: w.Roots,
-			Installed: &wheel.Installed{Filename: w.Filename, Name: w.Name, Version: w.Version, Requires: w.Requires, Metadata: w.Metadata, Warnings: w.Warnings}})
+		out = append(out, recalledWheel(w))
 	}
 	return out
 }
@@ -359,7 +371,7 @@ func (b *builder) filesOf(ctx context.Context, platform string, all []built) err
 	if !slices.ContainsFunc(all, func(w built) bool { return w.remembered != nil }) {
 		return nil
 	}
-	files, err := b.memory.store.Files(ctx, b.memory.found[platform])
+	files, err := b.memory.store.Files(ctx, b.memory.entry(platform))
 	if err != nil {
 		return fmt.Errorf("reading the cache's list of files: %w", err)
 	}
@@ -368,6 +380,7 @@ func (b *builder) filesOf(ctx context.Context, platform string, all []built) err
 			continue
 		}
 		in := *w.Installed
+		in.Files = nil
 		for _, f := range files[w.Filename] {
 			if len(f.SHA256) == 32 {
 				in.Files = append(in.Files, wheel.File{Path: f.Path, Mode: fileMode(f.Mode), Size: f.Size, SHA256: [32]byte(f.SHA256)})

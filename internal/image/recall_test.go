@@ -1,13 +1,14 @@
 package image_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
@@ -15,7 +16,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/fake/registry"
 	"github.com/fairlead-ci/fairlead/internal/image"
 	"github.com/fairlead-ci/fairlead/internal/image/cache"
-	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
 )
 
@@ -350,97 +350,71 @@ func TestVanishedBlob(t *testing.T) {
 	}
 }
 
-// Whatever the registry or the index does to any single request of a build, cold
-// or warm: the right digest, or an error, and nothing half-pushed under a tag.
-func TestMischief(t *testing.T) {
-	_, r, _ := warmWorld(t, registry.Options{})
-	modes := registry.Mischiefs
-	if os.Getenv("FAIRLEAD_FAULTS") == "" { // make faults does all
-		modes = []registry.Mischief{registry.Cuts, registry.Lies}
-		r.Platforms = []string{"linux/amd64"}
-	}
-	for _, warm := range []bool{false, true} {
-		for _, kind := range modes {
-			for n := 0; ; n++ {
-				hit := mischief(t, r, warm, kind, n)
-				if hit == "" {
-					break
+// One wheel of many is another: it alone is looked up, downloaded and converted,
+// and the digest is that of a cold build.
+func TestBump(t *testing.T) {
+	for _, large := range []bool{true, false} {
+		t.Run(fmt.Sprintf("large=%v", large), func(t *testing.T) {
+			w, r, reg := warmWorld(t, registry.Options{})
+			r.Platforms = []string{"linux/amd64"}
+			for _, name := range []string{"one", "two", "three"} {
+				w.add(wheeltest.Wheel{Name: name, Version: "1", Files: map[string]string{name + "/__init__.py": strings.Repeat(name, 50), "space/" + name + ".py": "", name + "/empty.py": ""}})
+			}
+			_, r.Index = w.index()
+			build(t, r, deps())
+			content := "next"
+			if large {
+				content = strings.Repeat("next version of it ", 1<<17)
+			}
+			next := wheeltest.Wheel{Name: "two", Version: "2", Files: map[string]string{"two/__init__.py": content, "space/two.py": ""},
+				Header: func(h *zip.FileHeader) { h.Method = zip.Store }}
+			w.drop("two==1 ")
+			w.add(next)
+			tr, cfg := w.index()
+			r.Index = cfg
+			r.Tags = []string{"v2"}
+			n := len(reg.Requests())
+			tr.Make(-1, "")
+			res := build(t, r, deps())
+			if seen, _ := tr.Seen(); seen != 2 {
+				t.Errorf("%d requests to the index; want a page and a wheel", seen)
+			}
+			for _, q := range reg.Requests()[n:] {
+				if strings.Contains(q, "/library/python/") {
+					t.Errorf("the base was asked for: %s", q)
 				}
 			}
-		}
+			off := r
+			off.Cache, off.Push = image.CacheOff, false
+			if want := build(t, off, deps()).Digest; res.Digest != want {
+				t.Errorf("digest %s; cold it is %s", res.Digest, want)
+			}
+			if lack := reg.Complete("acme/shop", "v2"); lack != "" {
+				t.Errorf("lacks %s", lack)
+			}
+			// And that is remembered, too.
+			r.Index, r.Tags = w.serve(500), []string{"v3"}
+			w.gone()
+			if again := build(t, r, deps()); again.Digest != res.Digest || again.Cache == image.Miss {
+				t.Errorf("again: digest %s, cache %s", again.Digest, again.Cache)
+			}
+		})
 	}
 }
 
-func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, n int) string {
-	t.Helper()
-	reg, err := registry.Start(t.Context(), registry.Options{Strict: true, NoSingle: n%2 == 1})
+// drop takes a line out of the lock.
+func (w *world) drop(begins string) {
+	w.t.Helper()
+	name := filepath.Join(w.context, "requirements.txt")
+	lock, err := os.ReadFile(name)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	defer func() { _ = reg.Close() }()
-	old := registryHost(r.Image)
-	r.Base, r.Image = strings.Replace(r.Base, old, reg.Addr, 1), strings.Replace(r.Image, old, reg.Addr, 1)
-	d := deps()
-	base, _, _ := strings.Cut(r.Base, "@")
-	if err := d.Registry.Push(t.Context(), base, baseIndex(t), nil); err != nil {
-		t.Fatal(err)
-	}
-	if warm {
-		first := r
-		first.Tags = []string{"v0"}
-		build(t, first, deps())
-	}
-	off := r
-	off.Cache, off.Push = image.CacheOff, false
-	want := build(t, off, deps()).Digest // the base's name is part of it
-	d.Registry = oci.New(oci.Options{Keychain: anonymous{}, RetryDelay: time.Millisecond, Tries: 2, Patience: 100 * time.Millisecond})
-	reg.Trouble.Make(n, kind)
-	res, err := image.Build(t.Context(), r, d)
-	_, hit := reg.Trouble.Seen()
-	at := fmt.Sprintf("warm=%v: request %d (%s) %s", warm, n, hit, kind)
-	tags := reg.Tags("acme/shop")
-	switch {
-	case err == nil && (res.Digest != want || tags["v1"] != want):
-		t.Errorf("%s: no error; digest %s, tag %q; want %s", at, res.Digest, tags["v1"], want)
-	case err != nil && (kind == registry.Fails || kind == registry.Cuts || kind == registry.Throttles || kind == registry.Breaks || kind == registry.Hangs):
-		t.Errorf("%s: another try should have mended it: %v", at, err)
-	case err != nil && failure.HintOf(err) == "" && failure.CodeOf(err) != failure.Answer:
-		t.Errorf("%s: no hint: %v", at, err)
-	}
-	for tag := range tags {
-		if lack := reg.Complete("acme/shop", tag); lack != "" && !strings.HasPrefix(tag, cache.Prefix) {
-			t.Errorf("%s: tag %s lacks %s", at, tag, lack)
+	var out []string
+	for _, l := range strings.Split(string(lock), "\n") {
+		if !strings.HasPrefix(l, begins) {
+			out = append(out, l)
 		}
 	}
-	return hit
-}
-
-// The index misbehaves, request by request.
-func TestIndexMischief(t *testing.T) {
-	w, r, _ := warmWorld(t, registry.Options{})
-	off := r
-	off.Cache, off.Push = image.CacheOff, false
-	want := build(t, off, deps()).Digest
-	for _, kind := range registry.Mischiefs {
-		if kind == registry.Hangs && os.Getenv("FAIRLEAD_FAULTS") == "" {
-			continue // patience is long here
-		}
-		for n := 0; ; n++ {
-			tr, cfg := w.index()
-			one := off
-			one.Index = cfg
-			tr.Make(n, kind)
-			res, err := image.Build(t.Context(), one, deps())
-			_, hit := tr.Seen()
-			if err == nil && res.Digest != want {
-				t.Errorf("request %d (%s) %s: digest %s; want %s", n, hit, kind, res.Digest, want)
-			}
-			if err != nil && slices.Contains([]registry.Mischief{registry.Fails, registry.Throttles, registry.Breaks, registry.Cuts}, kind) {
-				t.Errorf("request %d (%s) %s: another try should have mended it: %v", n, hit, kind, err)
-			}
-			if hit == "" {
-				break
-			}
-		}
-	}
+	w.write(name, strings.Join(out, "\n"))
 }

@@ -45,19 +45,23 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 		return err
 	}
 	made := b.made[p]
+	made.wheels = slices.Clone(made.wheels)
+	if err := b.filesOf(ctx, p, made.wheels); err != nil {
+		return err
+	}
 	files := map[string][]cache.File{}
-	tags := map[string]string{}
+	chosen := map[string]Choice{}
 	for _, r := range b.result.Platforms {
 		for _, c := range r.Wheels {
 			if r.Platform == p {
-				tags[c.Wheel] = c.Tag
+				chosen[c.Wheel] = c
 			}
 		}
 	}
 	site := wheel.Scheme{Python: b.bases.facts[p].Target.Python}.Site()
 	for _, w := range made.wheels {
 		metadata, _, _ := bytes.Cut(bytes.ReplaceAll(w.Metadata, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
-		e.Wheels = append(e.Wheels, cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, Tag: tags[w.Filename], SHA256: w.sha256, Size: w.size,
+		e.Wheels = append(e.Wheels, cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, Tag: chosen[w.Filename].Tag, Pin: pinOf(chosen[w.Filename].Package).Digest(), SHA256: w.sha256, Size: w.size,
 			Pure: w.pure, Roots: w.roots(site), Requires: w.Requires, Metadata: append(metadata, '\n'), Warnings: w.Warnings})
 		for _, f := range w.Files {
 			files[w.Filename] = append(files[w.Filename], cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
@@ -78,7 +82,7 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 			return slices.ContainsFunc(manifest.Layers, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
 		}
 	}
-	return b.memory.store.Put(ctx, e, b.bases.images[p], layers, files, b.work, hints)
+	return b.memory.store.Put(ctx, e, b.projectKey(p), b.bases.images[p], layers, files, b.work, hints)
 }
 
 // baseWords is the base as it was pinned: its index, if it has one, its manifest
@@ -92,6 +96,9 @@ func (b *builder) baseWords(ctx context.Context, p string) (cache.Base, error) {
 	}
 	if out.Config, err = img.RawConfigFile(); err != nil {
 		return out, err
+	}
+	if e := b.memory.entry(p); e != nil {
+		return e.Base, nil
 	}
 	digest, err := img.Digest()
 	if err != nil || b.resolved == "" || b.resolved == digest.String() {

@@ -33,8 +33,12 @@ import (
 // format is the version of an entry; another one is a miss.
 const format = "1"
 
-// Prefix begins the tags of entries.
-const Prefix = "deps-"
+// Prefix begins the tags of entries, LastPrefix those of the newest entry of a
+// project.
+const (
+	Prefix     = "deps-"
+	LastPrefix = "last-"
+)
 
 // label holds an entry's facts in its image's config.
 const label = "dev.fairlead.cache"
@@ -75,6 +79,19 @@ func Key(platform, base string, pins []Pin, selection ...string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// Digest is the name of a pin in an entry.
+func (p Pin) Digest() string {
+	sums := slices.Sorted(slices.Values(p.SHA256))
+	return sum([]byte(p.Name + " " + p.Version + " " + p.URL + " " + strings.Join(slices.Compact(sums), " ")))
+}
+
+// Project is the name of what a project's builds follow one another by.
+func Project(parts ...string) string {
+	h := sha256.New()
+	_ = json.NewEncoder(h).Encode(append([]string{"fairlead project", format, layer.LayoutVersion}, parts...))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
 // Entry is the dependencies of an image.
 type Entry struct {
 	Key string `json:"key"`
@@ -102,8 +119,11 @@ type Wheel struct {
 	Filename string `json:"filename"`
 	Tag      string `json:"tag,omitempty"`
 	SHA256   string `json:"sha256"`
-	Size     int64  `json:"size"`
-	Pure     bool   `json:"pure,omitempty"`
+	// Pin is a digest of the package's pin in the lock: while it is the same, and
+	// the base, too, the choice among its files is the same.
+	Pin  string `json:"pin"`
+	Size int64  `json:"size"`
+	Pure bool   `json:"pure,omitempty"`
 	// Roots are the topmost paths that it alone brings: a package's folder in
 	// site-packages, other files by their whole path.
 	Roots    []string `json:"roots"`
@@ -184,7 +204,7 @@ func parse(manifest, config []byte, key, pinned, platform string) (*Entry, error
 	if err := unpack(c.Config.Labels[label], &e); err != nil {
 		return nil, shapef("its facts: %w", err)
 	}
-	if e.Key != key {
+	if key != "" && e.Key != key {
 		return nil, shapef("it is of the key %q", e.Key)
 	}
 	below, err := e.Base.check(pinned, platform)

@@ -27,7 +27,16 @@ type Store struct {
 // Get looks for an entry: one request, when its config is in the manifest. That
 // it is not there gives an error that Is oci.ErrNotFound; every error is a miss.
 func (s Store) Get(ctx context.Context, key, base, platform string) (*Entry, error) {
-	m, err := s.Client.Manifest(ctx, s.Repo+":"+Prefix+key)
+	return s.get(ctx, Prefix+key, key, base, platform)
+}
+
+// Last looks for the newest entry of a project, if it is on the same base.
+func (s Store) Last(ctx context.Context, project, base, platform string) (*Entry, error) {
+	return s.get(ctx, LastPrefix+project, "", base, platform)
+}
+
+func (s Store) get(ctx context.Context, tag, key, base, platform string) (*Entry, error) {
+	m, err := s.Client.Manifest(ctx, s.Repo+":"+tag)
 	if err != nil {
 		return nil, err
 	}
@@ -69,14 +78,14 @@ type Hints struct {
 	From func(digest string) string
 }
 
-// Put stores an entry: on a base image, with the layers of e.Layers in order, and
-// the files of each wheel.
-func (s Store) Put(ctx context.Context, e Entry, on v1.Image, layers []v1.Layer, files map[string][]File, dir string, hints Hints) error {
+// Put stores an entry as the newest of a project: on a base image, with the
+// layers of e.Layers in order, and the files of each wheel.
+func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, layers []v1.Layer, files map[string][]File, dir string, hints Hints) error {
 	img, err := compose(e, on, layers, files, dir)
 	if err != nil {
 		return fmt.Errorf("making an entry of the cache: %w", err)
 	}
-	if err := s.Client.Ship(ctx, oci.Shipment{Repo: s.Repo, What: img, Tags: []string{Prefix + e.Key}, Has: hints.Has, From: hints.From}); err != nil {
+	if err := s.Client.Ship(ctx, oci.Shipment{Repo: s.Repo, What: img, Tags: []string{Prefix + e.Key, LastPrefix + project}, Has: hints.Has, From: hints.From}); err != nil {
 		return fmt.Errorf("storing an entry of the cache: %w", err)
 	}
 	return nil

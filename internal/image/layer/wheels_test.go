@@ -443,3 +443,42 @@ func TestEveryByteCounts(t *testing.T) {
 		}
 	}
 }
+
+// A layer made of the files of another is the same as one made of the wheels.
+func TestReopen(t *testing.T) {
+	for name, raw := range generated() {
+		in, err := promised(t, name, raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first := layerOf(t, name, raw)
+		r, err := first.Compressed()
+		if err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := Reopen(bytes.NewReader(all), int64(len(all)))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for i := range in.Files {
+			in.Files[i].Open = nil
+			in.Files[i].Raw = found["app/.venv/"+in.Files[i].Path]
+		}
+		again, err := FromWheels([]*wheel.Installed{in}, "app/.venv", t.TempDir())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if again.digest != first.digest {
+			t.Errorf("%s: from its own files it is another layer", name)
+		}
+	}
+	for _, bad := range [][]byte{nil, []byte("x"), make([]byte, 600), footer(0), footer(1 << 40)} {
+		if _, err := Reopen(bytes.NewReader(bad), int64(len(bad))); err == nil {
+			t.Errorf("%d bytes were taken for a layer", len(bad))
+		}
+	}
+}

@@ -1,0 +1,111 @@
+package image_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/fake/registry"
+	"github.com/fairlead-ci/fairlead/internal/image"
+	"github.com/fairlead-ci/fairlead/internal/image/cache"
+	"github.com/fairlead-ci/fairlead/internal/oci"
+)
+
+// Whatever the registry or the index does to any single request of a build, cold
+// or warm: the right digest, or an error, and nothing half-pushed under a tag.
+func TestMischief(t *testing.T) {
+	_, r, _ := warmWorld(t, registry.Options{})
+	modes := registry.Mischiefs
+	if os.Getenv("FAIRLEAD_FAULTS") == "" { // make faults does all
+		modes = []registry.Mischief{registry.Cuts, registry.Lies}
+		r.Platforms = []string{"linux/amd64"}
+	}
+	for _, warm := range []bool{false, true} {
+		for _, kind := range modes {
+			for n := 0; ; n++ {
+				hit := mischief(t, r, warm, kind, n)
+				if hit == "" {
+					break
+				}
+			}
+		}
+	}
+}
+
+func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, n int) string {
+	t.Helper()
+	reg, err := registry.Start(t.Context(), registry.Options{Strict: true, NoSingle: n%2 == 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = reg.Close() }()
+	old := registryHost(r.Image)
+	r.Base, r.Image = strings.Replace(r.Base, old, reg.Addr, 1), strings.Replace(r.Image, old, reg.Addr, 1)
+	d := deps()
+	base, _, _ := strings.Cut(r.Base, "@")
+	if err := d.Registry.Push(t.Context(), base, baseIndex(t), nil); err != nil {
+		t.Fatal(err)
+	}
+	if warm {
+		first := r
+		first.Tags = []string{"v0"}
+		build(t, first, deps())
+	}
+	off := r
+	off.Cache, off.Push = image.CacheOff, false
+	want := build(t, off, deps()).Digest // the base's name is part of it
+	d.Registry = oci.New(oci.Options{Keychain: anonymous{}, RetryDelay: time.Millisecond, Tries: 2, Patience: 100 * time.Millisecond})
+	reg.Trouble.Make(n, kind)
+	res, err := image.Build(t.Context(), r, d)
+	_, hit := reg.Trouble.Seen()
+	at := fmt.Sprintf("warm=%v: request %d (%s) %s", warm, n, hit, kind)
+	tags := reg.Tags("acme/shop")
+	switch {
+	case err == nil && (res.Digest != want || tags["v1"] != want):
+		t.Errorf("%s: no error; digest %s, tag %q; want %s", at, res.Digest, tags["v1"], want)
+	case err != nil && (kind == registry.Fails || kind == registry.Cuts || kind == registry.Throttles || kind == registry.Breaks || kind == registry.Hangs):
+		t.Errorf("%s: another try should have mended it: %v", at, err)
+	case err != nil && failure.HintOf(err) == "" && failure.CodeOf(err) != failure.Answer:
+		t.Errorf("%s: no hint: %v", at, err)
+	}
+	for tag := range tags {
+		if lack := reg.Complete("acme/shop", tag); lack != "" && !strings.HasPrefix(tag, cache.Prefix) {
+			t.Errorf("%s: tag %s lacks %s", at, tag, lack)
+		}
+	}
+	return hit
+}
+
+// The index misbehaves, request by request.
+func TestIndexMischief(t *testing.T) {
+	w, r, _ := warmWorld(t, registry.Options{})
+	off := r
+	off.Cache, off.Push = image.CacheOff, false
+	want := build(t, off, deps()).Digest
+	for _, kind := range registry.Mischiefs {
+		if kind == registry.Hangs && os.Getenv("FAIRLEAD_FAULTS") == "" {
+			continue // patience is long here
+		}
+		for n := 0; ; n++ {
+			tr, cfg := w.index()
+			one := off
+			one.Index = cfg
+			tr.Make(n, kind)
+			res, err := image.Build(t.Context(), one, deps())
+			_, hit := tr.Seen()
+			if err == nil && res.Digest != want {
+				t.Errorf("request %d (%s) %s: digest %s; want %s", n, hit, kind, res.Digest, want)
+			}
+			if err != nil && slices.Contains([]registry.Mischief{registry.Fails, registry.Throttles, registry.Breaks, registry.Cuts}, kind) {
+				t.Errorf("request %d (%s) %s: another try should have mended it: %v", n, hit, kind, err)
+			}
+			if hit == "" {
+				break
+			}
+		}
+	}
+}
