@@ -27,8 +27,9 @@ func TestRootFileSystems(t *testing.T) {
 			if err := os.CopyFS(dir, os.DirFS(filepath.Join(repo(t), "e2e", "testdata", "roots"))); err != nil {
 				t.Fatal(err)
 			}
-			must(t, dir, nil, bin(t), "build-image", ".", "--base", ref, "--project", "source", "--entrypoint", "python /app/check.py", "--python", base.python,
+			built := must(t, dir, nil, bin(t), "build-image", ".", "--format", "json", "--sbom", "spdx,cyclonedx", "--sbom-folder", t.TempDir(), "--base", ref, "--project", "source", "--entrypoint", "python /app/check.py", "--python", base.python,
 				"--image", addr+"/roots", "--tags", base.name, "--push")
+			checkReferrers(t, addr+"/roots", decode[buildDocument](t, built.stdout).Digest)
 			image := addr + "/roots:" + base.name
 			must(t, "", nil, "podman", "pull", "-q", "--tls-verify=false", image)
 			t.Cleanup(func() { must(t, "", nil, "podman", "rmi", "-f", image) })
@@ -48,6 +49,31 @@ func TestRootFileSystems(t *testing.T) {
 			}
 			t.Logf("%s, CPython %s: %d files match their hashes, %d modules import, %d libraries find theirs; pip check: %s", base.name, d.Python, d.Files, d.Modules, d.Libraries, d.Pip)
 		})
+	}
+}
+
+// checkReferrers reads what is attached to an image as another client does.
+// Debian's registry has no referrers API: the list is under the fallback tag.
+func checkReferrers(t *testing.T, repository, digest string) {
+	t.Helper()
+	raw := must(t, "", nil, "skopeo", "inspect", "--raw", "--tls-verify=false", "docker://"+repository+":"+strings.Replace(digest, ":", "-", 1)).stdout
+	list := decode[struct {
+		Manifests []struct{ Digest, ArtifactType string }
+	}](t, raw)
+	seen := map[string]bool{}
+	for _, m := range list.Manifests {
+		seen[m.ArtifactType] = true
+		artifact := decode[struct {
+			ArtifactType string
+			Subject      struct{ Digest string }
+			Layers       []struct{ MediaType string }
+		}](t, must(t, "", nil, "skopeo", "inspect", "--raw", "--tls-verify=false", "docker://"+repository+"@"+m.Digest).stdout)
+		if artifact.Subject.Digest != digest || len(artifact.Layers) != 1 || artifact.Layers[0].MediaType != artifact.ArtifactType {
+			t.Errorf("artifact %s: %+v", m.Digest, artifact)
+		}
+	}
+	if !seen["application/spdx+json"] || !seen["application/vnd.cyclonedx+json"] {
+		t.Errorf("attached to %s: %s", digest, raw)
 	}
 }
 

@@ -1,9 +1,11 @@
 package wheel_test
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
 )
 
@@ -105,6 +107,13 @@ func TestMalformedArchives(t *testing.T) {
 			}
 			if !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), filename) {
 				t.Errorf("error %q, want one that names the wheel and holds %q", err, c.want)
+			}
+			// Whoever makes layers reads contents later, and verifies them then
+			// (package image/layer has the tests); all else is refused at once.
+			raw := c.a.Build()
+			_, err = wheel.Promise(bytes.NewReader(raw), int64(len(raw)), filename, scheme())
+			if later := c.item == "wrong checksum" || strings.HasPrefix(c.item, "unpacks to "); (err == nil) != later {
+				t.Errorf("read with promises: %v", err)
 			}
 		})
 	}
