@@ -131,8 +131,10 @@ func (c *pinCheckCmd) run(ctx context.Context, s *session) (*outcome, error) {
 		report: &c.reportFlags, folder: folder,
 		outputs: []pair{{"verdict", string(rep.Verdict)}, {"errors", fmt.Sprint(finding.Count(rep.Findings, finding.Error))}, {"warnings", fmt.Sprint(finding.Count(rep.Findings, finding.Warning))}},
 	}
-	for _, a := range finding.Annotations(rep.Findings, rulePages) {
-		o.annotations = append(o.annotations, gha.Annotation{Level: gha.Level(a.Level), Path: a.File, Line: a.Line, Column: a.Col, EndLine: a.EndLine, EndColumn: a.EndColumn, Title: a.Title, Message: a.Message})
+	if s.format == "github" || s.Getenv("GITHUB_ACTIONS") == "true" {
+		for _, a := range finding.Annotations(rep.Findings, rulePages) {
+			o.annotations = append(o.annotations, gha.Annotation{Level: gha.Level(a.Level), Path: a.File, Line: a.Line, Column: a.Col, EndLine: a.EndLine, EndColumn: a.EndColumn, Title: a.Title, Message: a.Message})
+		}
 	}
 	return o, c.write(o)
 }

@@ -202,6 +202,7 @@ func (c *checker) at(p reqfile.Pos) place {
 func (c *checker) requirements(name string, set *reqfile.Set) {
 	c.problems(set)
 	s := c.newSet(name, set)
+	c.subjects = slices.Grow(c.subjects, len(set.Items))
 	if s.complete {
 		c.asked.sets = append(c.asked.sets, hashedSet{name, wheelFolders(name, set)})
 	}

@@ -61,6 +61,10 @@ func (r *reader) problem(err error) error {
 // firstControl is the first byte that go-yaml refuses without saying where, or -1.
 func firstControl(data []byte) int {
 	for i := 0; i < len(data); {
+		if c := data[i]; c >= 0x20 && c < 0x7f || c == '\n' {
+			i++
+			continue
+		}
 		r, size := utf8.DecodeRune(data[i:])
 		if r == utf8.RuneError && size == 1 || r < 0x20 && r != '\t' && r != '\n' && r != '\r' || r == 0x7f {
 			return i
@@ -77,8 +81,12 @@ func lineStarts(data []byte) []int {
 	if bytes.HasPrefix(data, []byte("\xef\xbb\xbf")) {
 		begin = 3
 	}
-	starts := []int{begin}
+	starts := append(make([]int, 0, bytes.Count(data, []byte("\n"))+2), begin)
 	for i := begin; i < len(data); {
+		if c := data[i]; c >= 0x20 && c < 0x7f {
+			i++
+			continue
+		}
 		c, size := utf8.DecodeRune(data[i:])
 		i += size
 		switch c {

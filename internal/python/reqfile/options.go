@@ -79,7 +79,7 @@ func hexDigits(algo string) int {
 
 func isHex(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; !(c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F') {
+		if c := s[i]; c-'0' > 9 && (c|0x20)-'a' > 5 {
 			return false
 		}
 	}
