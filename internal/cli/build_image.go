@@ -54,6 +54,7 @@ type buildImageCmd struct {
 	Project     string   `enum:"auto,package,source" default:"auto" help:"How the application gets in: package installs what its packaging declares, source copies the folder, auto is package for a setuptools project with declared packages."`
 	Wheel       string   `help:"Prebuilt wheel of the project, or a pattern such as dist/*.whl: the best for each platform is installed instead of the sources; with project source beside them." placeholder:"FILE"`
 	Include     []string `help:"Further files of the context that package mode copies (Procfile, gunicorn.conf.py and manage.py if not given)." placeholder:"PATTERN"`
+	Bytecode    string   `enum:"auto,none" default:"none" help:"Byte code in the image: auto compiles with this machine's CPython of the base's version, where it has one; the digest then depends on it."`
 	Entrypoint  string   `help:"Command of the process web, which a container starts; the Procfile's, else found in the source, if not given." placeholder:"COMMAND"`
 	Process     []string `help:"Further process NAME=COMMAND, beside or instead of the Procfile's: a container starts it by its name. Repeatable." sep:"none" placeholder:"PROCESS"`
 	Port        int      `default:"8000" help:"Port that the application is told in PORT."`
@@ -148,7 +149,7 @@ func (c *buildImageCmd) request(s *session) (image.Request, error) {
 	r := image.Request{
 		Context: dir, Lock: c.Lock, Member: c.Member, Extras: c.Extra, Groups: c.Group, Base: c.Base, RequireBaseDigest: c.RequireBaseDigest, Platforms: c.Platforms,
 		Python: c.Python, ExpectDigest: c.ExpectDigest, Push: c.Push, ForceHostPush: c.ForceHostPush, Project: image.ProjectMode(c.Project), Wheel: c.Wheel, Include: c.Include, Port: c.Port, User: c.User,
-		Entrypoint: c.Entrypoint, Processes: c.Process, Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
+		Bytecode: c.Bytecode, Entrypoint: c.Entrypoint, Processes: c.Process, Source: c.Source, Revision: c.Revision, Version: c.AppVersion, Labels: map[string]string{},
 	}
 	r.Cache, r.CacheRepo = image.CacheMode(c.Cache), c.CacheRepo
 	if strings.HasPrefix(s.Getenv("GITHUB_EVENT_NAME"), "pull_request") && r.Cache == image.CacheOn {

@@ -33,6 +33,8 @@ type builder struct {
 	project string
 	lock    placed
 	member  string // of the lock's workspace, "" if it has none
+	// byteCode is what compiled, "" if nothing did.
+	byteCode string
 
 	source *source
 	store  *store
@@ -226,6 +228,9 @@ func (b *builder) platform(ctx context.Context, p string, choices []Choice) (v1.
 	if err != nil {
 		return nil, err
 	}
+	if err := b.compileApplication(ctx, facts, app); err != nil {
+		return nil, err
+	}
 	app.entries = append(app.entries, layer.File(launcher, program, true))
 	top, err := b.shop.app(app)
 	if err != nil {
@@ -279,6 +284,13 @@ func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) 
 			return dependencies{}, err
 		}
 		layers = append(layers, l)
+	}
+	code, err := b.compileWheels(ctx, facts, wheels)
+	if err != nil {
+		return dependencies{}, err
+	}
+	if code != nil {
+		layers = append(layers, code)
 	}
 	b.made[p] = dependencies{wheels, layers}
 	return b.made[p], b.verify(p, layers)

@@ -78,6 +78,8 @@ func (r Request) check() error {
 		return failure.New(failure.Usage, "", "cache %q is neither on, read, verify nor off", r.Cache)
 	case !slices.Contains([]ProjectMode{ProjectAuto, ProjectPackage, ProjectSource}, r.Project):
 		return failure.New(failure.Usage, "", "project %q is neither auto, package nor source", r.Project)
+	case !slices.Contains([]string{"", BytecodeNone, BytecodeAuto}, r.Bytecode):
+		return failure.New(failure.Usage, "", "bytecode %q is neither auto nor none", r.Bytecode)
 	case r.Test != nil && len(r.Test.Command) == 0:
 		return failure.New(failure.Usage, `for example --test "pytest -q"`, "testing: no command is given")
 	}

@@ -121,8 +121,9 @@ func (b *builder) recall(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	compilers := b.compilers(ctx)
 	for _, p := range b.Platforms {
-		b.memory.keys[p] = cache.Key(p, pinned[p], pins(b.lock.Packages), "extras", strings.Join(b.Extras, ","), "groups", strings.Join(b.Groups, ","), "member", b.member, "python", b.Python)
+		b.memory.keys[p] = cache.Key(p, pinned[p], pins(b.lock.Packages), "extras", strings.Join(b.Extras, ","), "groups", strings.Join(b.Groups, ","), "member", b.member, "python", b.Python, "bytecode", compilers)
 	}
 	var g errgroup.Group
 	for _, p := range b.Platforms {

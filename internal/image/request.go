@@ -88,6 +88,9 @@ type Request struct {
 	// User is "uid:gid"; default 65532:65532.
 	User string
 
+	// Bytecode is BytecodeNone (the default) or BytecodeAuto.
+	Bytecode string
+
 	// Source, Revision and Version become OCI annotations and labels.
 	Source, Revision, Version string
 	// Created is the image's time: SOURCE_DATE_EPOCH or the commit's. The zero

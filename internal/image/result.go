@@ -73,7 +73,7 @@ type Layer struct {
 	Size      int64    `json:"size"`
 	Wheels    []string `json:"wheels"`
 	Reused    bool     `json:"reused"` // was in the registry already
-	From      string   `json:"from"`   // "base", "wheels", "venv" or "app"
+	From      string   `json:"from"`   // "base", "venv", "wheels", "bytecode" or "app"
 	Platforms []string `json:"platforms"`
 }
 
