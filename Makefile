@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-canary
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-canary e2e-canary
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,7 +51,9 @@ func (c *canaryGateCmd) plan() (canary.Plan, error) {
 	p.AtDeadline, p.Calibrate = finding.Verdict(c.AtDeadline), c.Horizon
 	p.StartWithin = min(p.StartWithin, p.Deadline)
 	for _, g := range c.GaugeMetric {
-		if name, _, ok := strings.Cut(g, "="); ok && name != "" {
+		// Memory is compared anyway, whatever reads it.
+		name, _, ok := strings.Cut(g, "=")
+		if ok && name != "" && !slices.ContainsFunc(p.Metrics, func(m canary.Metric) bool { return m.Name == name }) {
 			m := canary.MemoryMetric()
 			m.Name = name
 			p.Metrics = append(p.Metrics, m)

@@ -217,6 +217,39 @@ func (b *batch) buckets(c cohort, auto bool, list []rawSeries) {
 	}
 }
 
+// ended are the targets some of whose counters of requests were not in the
+// latest scrape, with the time of their last sample.
+func (b *batch) ended(step int64) map[string]int64 {
+	latest := map[string]int64{}
+	for key, t := range b.targets {
+		latest[key] = t.scrapedAt()
+	}
+	for _, x := range b.tracked {
+		if n := len(x.values); n > 0 {
+			latest[x.target] = max(latest[x.target], x.values[n-1].ts)
+		}
+	}
+	out := map[string]int64{}
+	for _, x := range b.tracked {
+		if n := len(x.values); n > 0 && x.metric != "" {
+			if ts := x.values[n-1].ts; latest[x.target]-ts > step/2 {
+				out[x.target] = max(out[x.target], ts)
+			}
+		}
+	}
+	return out
+}
+
+// scrapedAt is the latest scrape that went well, 0 where the server does not say.
+func (t *scraped) scrapedAt() int64 {
+	for i := len(t.ups) - 1; i >= 0; i-- {
+		if t.ups[i].v > 0 {
+			return t.ups[i].ts
+		}
+	}
+	return 0
+}
+
 // countable says whether a counter can have this value.
 func countable(v float64) bool {
 	return !math.IsNaN(v) && v >= 0 && v < 1<<53 && v == math.Trunc(v)

@@ -162,9 +162,11 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 		}
 	}
 	counting := map[string]bool{}
+	counted := map[string]int64{}
 	for _, x := range b.tracked {
-		if x.metric != "" {
+		if n := len(x.values); x.metric != "" && n > 0 {
 			counting[b.targets[x.target].job] = true
+			counted[x.target] = max(counted[x.target], x.values[n-1].ts)
 		}
 	}
 	newest := max(latest[baseline], latest[canaries])
@@ -182,6 +184,9 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 		case newest-t.newest > patience*max(s.tally.Interval, 1):
 			gone(t, "vanished from the server's targets; its requests until then are counted")
 			continue
+		case failed == 0 && s.lost(t, counted[t.key]):
+			return 0, nil, &canary.Problem{Kind: "no-counter", Cohort: t.cohort.String(), Where: t.name,
+				Detail: "it shows its counter of requests no more, although its process did not restart: did its name or labels change?"}
 		case failed == 0:
 			s.away[t.key] = false
 		case !counting[t.job]: // requests are counted elsewhere, by a load balancer say
@@ -201,6 +206,17 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 		return 0, notes, nil
 	}
 	return end, notes, nil
+}
+
+// lost says that a process which counted requests is scraped and shows none.
+func (s *Source) lost(t *scraped, counted int64) bool {
+	p, ok := s.tally.Targets[t.key]
+	at := t.scrapedAt()
+	if !ok || p.Counted == 0 || at == 0 || at-max(counted, p.Counted) < 2*s.tally.Interval {
+		return false
+	}
+	start := t.startAt(at)
+	return start == 0 || p.Start == 0 || sameStart(start, p.Start)
 }
 
 // failed is how many of the latest scrapes failed in a row.

@@ -65,6 +65,8 @@ type process struct {
 	Start float64 `json:"start,omitempty"`
 	// Starts are all start times so far.
 	Starts []float64 `json:"starts,omitempty"`
+	// Counted is the latest scrape that showed a counter of requests.
+	Counted int64 `json:"counted,omitempty"`
 	// Jumps are the times of recent falls that look like no restart.
 	Jumps []int64 `json:"jumps,omitempty"`
 }
@@ -94,7 +96,7 @@ func (w *window) note(format string, args ...any) bool {
 // numbers cannot be trusted.
 func (t *tally) advance(b *batch, end int64) (*window, error) {
 	w := &window{counts: map[string]*[2]seqtest.Cohort{}}
-	known := map[string]process{}
+	known, ended := map[string]process{}, b.ended(t.Interval)
 	for key, s := range b.targets {
 		if p, ok := t.Targets[key]; ok {
 			known[key] = *p
@@ -103,13 +105,17 @@ func (t *tally) advance(b *batch, end int64) (*window, error) {
 			return nil, err
 		}
 	}
+	counting := map[string]int64{}
 	for i := range b.tracked {
 		x := &b.tracked[i]
+		if n := len(x.values); x.metric != "" && n > 0 {
+			counting[x.target] = max(counting[x.target], x.values[n-1].ts)
+		}
 		before := known[x.target]
 		if x.metric == "" && t.Latency.Broken {
 			continue
 		}
-		err := t.follow(b, x, before, end, w)
+		err := t.follow(b, x, before, ended[x.target], end, w)
 		if err != nil && x.metric == "" {
 			t.Latency.breakOff()
 			w.note("response times are not compared from here on: %v", err)
@@ -121,6 +127,7 @@ func (t *tally) advance(b *batch, end int64) (*window, error) {
 		if s.first <= end {
 			p := t.process(key, s)
 			p.Seen = max(p.Seen, min(s.newest, end))
+			p.Counted = max(p.Counted, counting[key])
 		}
 	}
 	t.settle(w)
@@ -206,7 +213,7 @@ func (s *scraped) wasDown(from, to int64) bool {
 }
 
 // follow counts what one series brought since it was last looked at.
-func (t *tally) follow(b *batch, x *tracked, before process, end int64, w *window) error {
+func (t *tally) follow(b *batch, x *tracked, before process, ended, end int64, w *window) error {
 	target := b.targets[x.target]
 	if x.native != nil {
 		return t.followNative(b, x, target, before, end, w)
@@ -217,7 +224,9 @@ func (t *tally) follow(b *batch, x *tracked, before process, end int64, w *windo
 			continue
 		}
 		if last == nil {
-			if t.fromZero(b, target, x, before, p.ts) {
+			if ended != 0 && ended < p.ts && t.Origin != 0 && sameProcess(target, ended, p.ts) {
+				w.note("%s %s shows other labels than before, and its process did not restart; what it served around the change is not counted", x.cohort, target.name)
+			} else if t.fromZero(b, target, x, before, p.ts) {
 				t.add(x, int64(p.v), w)
 			} else if t.Origin != 0 && p.v > 0 {
 				w.note("%s %s is new to the gate, its process is not: what it served until its first scrape is not counted", x.cohort, target.name)
@@ -233,6 +242,12 @@ func (t *tally) follow(b *batch, x *tracked, before process, end int64, w *windo
 		last.TS, last.V = p.ts, p.v
 	}
 	return nil
+}
+
+// sameProcess says that nothing tells of a restart between two scrapes.
+func sameProcess(s *scraped, from, to int64) bool {
+	was, is := s.startAt(from), s.startAt(to)
+	return (was == 0 || is == 0 || sameStart(was, is)) && !s.wasDown(from, to)
 }
 
 // fromZero says whether a series that is seen for the first time began at 0: its

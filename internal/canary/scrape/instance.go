@@ -80,6 +80,11 @@ func key(s expo.Series) string {
 // means that several processes answer at this address.
 func (in *instance) advance(next *snapshot) (map[string]seqtest.Cohort, string, error) {
 	last := in.last
+	if gone := lost(last, next); gone != "" {
+		// What it showed last is kept: when the counter is back, nothing is lost.
+		return nil, "", &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where,
+			Detail: "the page does not show its counter for " + gone + " any more, although its process did not restart: did its name or labels change?"}
+	}
 	in.last = next
 	in.scrapes++
 	if next.start != 0 && !slices.Contains(in.started, next.start) {
@@ -95,6 +100,20 @@ func (in *instance) advance(next *snapshot) (map[string]seqtest.Cohort, string, 
 		return in.jumped(fell, next.start != 0)
 	}
 	return difference(last, next), "", nil
+}
+
+// lost names a metric whose counters are all gone although the process is the
+// same, or "".
+func lost(last, next *snapshot) string {
+	if last == nil || last.start == 0 || next.start == 0 || !sameStart(last.start, next.start) {
+		return ""
+	}
+	for metric, before := range last.values {
+		if len(before) > 0 && len(next.values[metric]) == 0 {
+			return metric
+		}
+	}
+	return ""
 }
 
 // sameStart tolerates the kernel's boot time moving by a whole second, which
