@@ -231,6 +231,9 @@ func (r *runner) record(elapsed time.Duration, s Sample, err error) {
 		t.State, t.Counts, t.Gauges, t.Conditions, t.Share = state, s.Counts, seenGauges(s.Gauges), s.Conditions, r.share()
 		r.origin, r.covered, r.settling = true, elapsed, false
 		r.times(&t, s.Latency)
+		if c := s.Counts[Errors]; c.Baseline.N >= 10 && c.Baseline.Rate() > brokenBaseline {
+			r.note(t.Seconds, "most of the baseline's own requests fail: an outage that is not the canary's")
+		}
 	}
 	r.judge.add(&t)
 	for _, text := range s.Notes {

@@ -170,12 +170,21 @@ func merge(a, b []point) []point {
 	return slices.CompactFunc(out, func(x, y point) bool { return x.ts == y.ts })
 }
 
+// tells says whether a series shows if its requests failed.
+func tells(counter series.Counter, s expo.Series) bool {
+	if len(counter.Bad) > 0 || counter.Errors.Name != "" {
+		return true
+	}
+	_, _, ok := series.Status(s)
+	return ok
+}
+
 // requests takes in the counters of a metric.
 func (b *batch) requests(c cohort, counter series.Counter, list []rawSeries) {
 	for _, r := range list {
 		s := toSeries(r.Metric)
 		all, bad := counter.Classify(s)
-		if !all && !bad || len(r.Values) == 0 {
+		if !all && !bad || len(r.Values) == 0 || !tells(counter, s) {
 			continue
 		}
 		t := b.targetOf(c, s)

@@ -40,7 +40,7 @@ func (s *Source) fetch(ctx context.Context, at, span int64, sides [2]cohort) (*b
 				}
 				list = append(list, more...)
 			}
-			if err := tellable(counter, c, list); err != nil {
+			if err := s.tellable(counter, c, list); err != nil {
 				return nil, err
 			}
 			b.requests(c, counter, list)
@@ -126,18 +126,24 @@ func anyOf(label string, values map[string]bool) series.Matcher {
 }
 
 // tellable makes sure that failed requests can be told by the series' labels.
-func tellable(counter series.Counter, c cohort, list []rawSeries) error {
-	if len(counter.Bad) > 0 || counter.Errors.Name != "" {
-		return nil
+func (s *Source) tellable(counter series.Counter, c cohort, list []rawSeries) error {
+	newest := int64(0)
+	for _, r := range list {
+		if n := len(r.Values); n > 0 {
+			newest = max(newest, r.Values[n-1].ts)
+		}
 	}
 	for _, r := range list {
-		x := toSeries(r.Metric)
-		if _, _, ok := series.Status(x); !ok {
+		// What is gone again hinders nothing; it is not counted.
+		if n := len(r.Values); n == 0 || newest-r.Values[n-1].ts > s.tally.Interval {
+			continue
+		}
+		if x := toSeries(r.Metric); !tells(counter, x) {
 			var names []string
 			for _, l := range x.Labels {
 				names = append(names, l.Name)
 			}
-			return &canary.Problem{Kind: "no-counter", Cohort: c.String(), Fatal: true,
+			return &canary.Problem{Kind: "no-counter", Cohort: c.String(), Fatal: s.tally.Origin == 0,
 				Detail: counter.Requests.Name + " has no status label (its labels are " + series.List(names) + "): name the failed requests with --bad-labels"}
 		}
 	}
@@ -204,6 +210,9 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 	}
 	if end == math.MaxInt64 {
 		return 0, notes, nil
+	}
+	if apart := newest - end; s.tally.Origin == 0 && apart*10 > s.tally.Interval {
+		notes = append(notes, fmt.Sprintf("the instances are scraped up to %v apart: evidence has to survive a shift by one window", time.Duration(apart)*time.Millisecond))
 	}
 	return end, notes, nil
 }

@@ -275,10 +275,10 @@ func (t *tally) followNative(b *batch, x *tracked, s *scraped, before process, e
 		switch {
 		case last == nil && t.fromZero(b, s, x, before, p.ts):
 		case last == nil:
-			t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Native: &p.h}
+			t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startAt(p.ts), Native: &p.h}
 			continue
 		default:
-			d, err := t.difference(s, &count, standing{TS: last.TS, V: last.V}, point{p.ts, p.h.Count}, w)
+			d, err := t.difference(s, &count, standing{TS: last.TS, V: last.V, Start: last.Start}, point{p.ts, p.h.Count}, w)
 			if err != nil {
 				return err
 			}
@@ -289,7 +289,7 @@ func (t *tally) followNative(b *batch, x *tracked, s *scraped, before process, e
 			}
 		}
 		t.addNative(x, base, &p.h, w)
-		t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Native: &p.h}
+		t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startAt(p.ts), Native: &p.h}
 	}
 	return nil
 }

@@ -53,8 +53,10 @@ func (t *tally) valid() bool {
 
 // standing is a counter's last value, or a histogram's.
 type standing struct {
-	TS     int64            `json:"t"`
-	V      float64          `json:"v"`
+	TS int64   `json:"t"`
+	V  float64 `json:"v"`
+	// Start is the process start time that held then, 0 when not known.
+	Start  float64          `json:"s,omitempty"`
 	Native *nativeHistogram `json:"n,omitempty"`
 }
 
@@ -231,7 +233,7 @@ func (t *tally) follow(b *batch, x *tracked, before process, ended, end int64, w
 			} else if t.Origin != 0 && p.v > 0 {
 				w.note("%s %s is new to the gate, its process is not: what it served until its first scrape is not counted", x.cohort, target.name)
 			}
-			t.Last[x.key] = &standing{TS: p.ts, V: p.v}
+			t.Last[x.key] = &standing{TS: p.ts, V: p.v, Start: target.startAt(p.ts)}
 			continue
 		}
 		d, err := t.difference(target, x, *last, p, w)
@@ -240,6 +242,9 @@ func (t *tally) follow(b *batch, x *tracked, before process, ended, end int64, w
 		}
 		t.add(x, int64(d), w)
 		last.TS, last.V = p.ts, p.v
+		if start := target.startAt(p.ts); start != 0 {
+			last.Start = start
+		}
 	}
 	return nil
 }
@@ -270,7 +275,7 @@ func (t *tally) fromZero(b *batch, s *scraped, x *tracked, before process, ts in
 
 // difference is what a known counter gained between two samples.
 func (t *tally) difference(s *scraped, x *tracked, last standing, p point, w *window) (float64, error) {
-	was, is := s.startAt(last.TS), s.startAt(p.ts)
+	was, is := last.Start, s.startAt(p.ts)
 	switch {
 	case was != 0 && is != 0 && !sameStart(was, is):
 		return p.v, nil // restarted, whatever the values look like

@@ -264,7 +264,7 @@ func (s *Source) tellable(answers []answer) error {
 				}
 				if _, _, ok := series.Status(x); !ok {
 					in := s.instances[i]
-					return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: true,
+					return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: !s.begun,
 						Detail: c.Requests.Name + " has no status label (its labels are " + labelNames(x) + "): name the failed requests with --bad-labels"}
 				}
 			}
