@@ -369,3 +369,34 @@ func TestGolden(t *testing.T) {
 		})
 	}
 }
+
+// BenchmarkTick is a look with all that is judged of it: errors with their
+// interval, response times at all thresholds, a gauge.
+func BenchmarkTick(b *testing.B) {
+	plan := DefaultPlan()
+	plan.Lag, plan.Deadline = LagOn, 1000*time.Hour
+	plan.MinDuration = plan.Deadline - time.Minute
+	even := timed(9, 100, 1)
+	j := newJudge(plan)
+	j.bounds = []float64{100, 250, 500}
+	var ticks []Tick
+	for range 200 {
+		s, err := even(0, 5)
+		if err != nil {
+			b.Fatal(err)
+		}
+		ticks = append(ticks, Tick{State: TickJudged, Counts: s.Counts, Times: &Times{Baseline: s.Latency.Baseline, Canary: s.Latency.Canary},
+			Gauges: map[string]Gauge{"memory": {Baseline: 1, Canary: 1}}})
+	}
+	i := 0
+	for b.Loop() {
+		if i%720 == 0 { // an hour of looks
+			j = newJudge(plan)
+			j.bounds = []float64{100, 250, 500}
+		}
+		t := ticks[i%len(ticks)]
+		t.Seconds = float64(5 * (i%720 + 1))
+		j.add(&t)
+		i++
+	}
+}

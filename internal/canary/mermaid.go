@@ -47,6 +47,8 @@ func (rep Report) mermaid() string {
 	if last[len(last)-1] > 300 {
 		unit, scale = "minutes", 60
 	}
-	return fmt.Sprintf("```mermaid\nxychart-beta\n    title \"evidence for %s, as a power of ten (needed: %.1f)\"\n    x-axis \"%s\" %.3g --> %.3g\n    y-axis \"10^\" -1 --> %.1f\n%s\n    line [%s]\n```\n",
-		what, needed, unit, last[0]/scale, last[len(last)-1]/scale, 2*needed, strings.Join(lines, "\n"), strings.Join(line, ", "))
+	// The usual first colour cannot be seen on white.
+	colours := `%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#8c959f, #bc4c00, #0969da, #8250df, #1a7f37"}}}}%%`
+	return fmt.Sprintf("```mermaid\n"+strings.ReplaceAll(colours, "%", "%%")+"\nxychart-beta\n    title \"evidence for %s, as a power of ten (needed: %.1f)\"\n    x-axis \"%s\" %.3g --> %.3g\n    y-axis \"10^\" -1 --> %.1f\n    line [%s]\n%s\n```\n",
+		what, needed, unit, last[0]/scale, last[len(last)-1]/scale, 2*needed, strings.Join(line, ", "), strings.Join(lines, "\n"))
 }
