@@ -50,6 +50,32 @@ func TestRootFileSystems(t *testing.T) {
 			t.Logf("%s, CPython %s: %d files match their hashes, %d modules import, %d libraries find theirs; pip check: %s", base.name, d.Python, d.Files, d.Modules, d.Libraries, d.Pip)
 		})
 	}
+	rebased(t, addr)
+}
+
+// rebased moves the image to a base in which something was changed, and runs it
+// there; a base with another Python is refused.
+func rebased(t *testing.T, addr string) {
+	base, name := addr+"/base:bookworm", "fairlead-e2e-rebase"
+	must(t, "", nil, "podman", "pull", "-q", "--tls-verify=false", base)
+	must(t, "", nil, "podman", "run", "--name", name, "--network", "none", base, "/bin/sh", "-c", "echo fixed >/etc/fixed")
+	t.Cleanup(func() { must(t, "", nil, "podman", "rm", "-f", name) })
+	must(t, "", nil, "podman", "commit", "-q", name, "localhost/"+name+":1")
+	t.Cleanup(func() { must(t, "", nil, "podman", "rmi", "-f", "localhost/"+name+":1", base) })
+	must(t, "", nil, "podman", "push", "-q", "--tls-verify=false", "localhost/"+name+":1", addr+"/base:fixed")
+
+	r := must(t, "", nil, bin(t), "rebase", addr+"/roots:bookworm", "--base", addr+"/base:fixed", "--push", "--tags", "fixed", "--format", "json")
+	image := addr + "/roots@" + decode[buildDocument](t, r.stdout).Digest
+	must(t, "", nil, "podman", "pull", "-q", "--tls-verify=false", image)
+	t.Cleanup(func() { must(t, "", nil, "podman", "rmi", "-f", image) })
+	got := must(t, "", nil, "podman", "run", "--rm", "--network", "none", "--read-only", "--tmpfs", "/tmp", "--entrypoint", "/app/.venv/bin/python", image,
+		"-c", "import numpy, lxml.etree; print(open('/etc/fixed').read(), numpy.arange(3).sum())").stdout
+	if strings.Join(strings.Fields(got), " ") != "fixed 3" {
+		t.Errorf("the rebased image says %q", got)
+	}
+	if r := run(t, "", nil, bin(t), "rebase", addr+"/roots:bookworm", "--base", addr+"/base:trixie", "--push", "--tags", "no"); r.code != 1 || !strings.Contains(r.stderr, "it has CPython 3.13, the image's packages are installed for 3.11") {
+		t.Errorf("on another Python: exit code %d\n%s", r.code, r.stderr)
+	}
 }
 
 // checkReferrers reads what is attached to an image as another client does.

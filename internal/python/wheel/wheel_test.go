@@ -350,6 +350,11 @@ func explained(allowed map[string]string, path string) bool {
 
 func FuzzInstall(f *testing.F) {
 	f.Add(good().Build())
+	parts := good().Parts()
+	for i := range parts { // every place of the format once: descriptors, extra fields, ZIP64, comments
+		parts[i].Descriptor, parts[i].Stored, parts[i].LocalExtra = i%2 == 0, i%3 == 0, strings.Repeat("UT\x00\x00", i%4)
+	}
+	f.Add((wheeltest.Raw{Parts: parts, Zip64: true, Comment: "c"}).Build())
 	f.Fuzz(func(t *testing.T, data []byte) {
 		got, err := install(data, "demo_pkg-1.0-py3-none-any.whl")
 		if err != nil {
