@@ -49,7 +49,7 @@ func FuzzAnswer(f *testing.F) {
 					}
 				}
 			}
-			if l := s.tally.Latency.take(); l != nil {
+			if l := s.tally.Latency.Take(); l != nil {
 				for _, n := range append(l.Canary, l.Baseline...) {
 					if n < 0 {
 						t.Fatalf("%+v", l)

@@ -7,36 +7,19 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/times"
 )
 
-// maxBounds is how many thresholds are compared; of more, evenly many are kept.
-const maxBounds = 40
-
-// latencies adds up response times: for each side how many were not above each
-// bound, since both sides show the same bounds.
-type latencies struct {
-	// UnitMS is the histogram's unit in milliseconds: 1000 for seconds.
-	UnitMS float64 `json:"unit_ms"`
-	// Broken is set when an instance shows other buckets than before.
-	Broken bool `json:"broken,omitempty"`
-	// Bounds are in the histogram's unit, without +Inf.
-	Bounds []float64 `json:"bounds,omitempty"`
-	// Cum has one entry more: the last one is all requests.
-	Cum [2][]int64 `json:"cum"`
-	// Given is what was handed on already, by bucket: never less than before,
-	// although the buckets of a page are not written in one moment.
-	Given [2][]int64 `json:"given"`
-}
+// latencies are the response times of both sides.
+type latencies struct{ times.Counter }
 
 // choose fixes the bounds, once both sides show some in common.
 func (l *latencies) choose(b *batch) {
 	if l.Bounds != nil || l.Broken {
 		return
 	}
-	common := [2]map[float64]bool{}
 	groups := map[string]map[float64]bool{}
-	side := map[string]cohort{}
+	side := map[string]int{}
 	for _, x := range b.tracked {
 		if x.metric != "" {
 			continue
@@ -44,7 +27,7 @@ func (l *latencies) choose(b *batch) {
 		g := groups[x.group]
 		if g == nil {
 			g = map[float64]bool{}
-			groups[x.group], side[x.group] = g, x.cohort
+			groups[x.group], side[x.group] = g, int(x.cohort)
 		}
 		if x.native == nil {
 			g[x.le] = true
@@ -54,89 +37,11 @@ func (l *latencies) choose(b *batch) {
 			}
 		}
 	}
+	var shown [2][]map[float64]bool
 	for name, g := range groups {
-		c := side[name]
-		if common[c] == nil {
-			common[c] = g
-			continue
-		}
-		for bound := range common[c] {
-			if !g[bound] {
-				delete(common[c], bound)
-			}
-		}
+		shown[side[name]] = append(shown[side[name]], g)
 	}
-	var bounds []float64
-	for bound := range common[baseline] {
-		if common[canaries][bound] && !math.IsInf(bound, 1) {
-			bounds = append(bounds, bound)
-		}
-	}
-	if len(bounds) == 0 {
-		return
-	}
-	slices.Sort(bounds)
-	if n := len(bounds); n > maxBounds {
-		kept := make([]float64, maxBounds)
-		for i := range kept {
-			kept[i] = bounds[i*n/maxBounds]
-		}
-		bounds = kept
-	}
-	l.Bounds = bounds
-	l.restart()
-}
-
-// restart forgets what was counted.
-func (l *latencies) restart() {
-	for side := range l.Cum {
-		l.Cum[side] = make([]int64, len(l.Bounds)+1)
-		l.Given[side] = make([]int64, len(l.Bounds)+1)
-	}
-}
-
-// breakOff ends the comparison for good.
-func (l *latencies) breakOff() { l.Bounds, l.Broken = nil, true }
-
-// add counts requests that were not above a bound; bounds that are not compared
-// are left out.
-func (l *latencies) add(c cohort, le float64, d int64) {
-	if l.Bounds == nil {
-		return
-	}
-	if math.IsInf(le, 1) {
-		l.Cum[c][len(l.Bounds)] += d
-	} else if i, ok := slices.BinarySearch(l.Bounds, le); ok {
-		l.Cum[c][i] += d
-	}
-}
-
-// take is what is new since the last take, in milliseconds.
-func (l *latencies) take() *canary.Latency {
-	if l.Bounds == nil {
-		return nil
-	}
-	out := &canary.Latency{}
-	for _, bound := range l.Bounds {
-		out.BoundsMS = append(out.BoundsMS, bound*l.UnitMS)
-	}
-	for c := range l.Cum {
-		fresh := make([]int64, len(l.Cum[c]))
-		below := int64(0)
-		for i, cum := range l.Cum[c] {
-			if n := cum - below; n > l.Given[c][i] {
-				fresh[i] = n - l.Given[c][i]
-				l.Given[c][i] = n
-			}
-			below = cum
-		}
-		if cohort(c) == baseline {
-			out.Baseline = fresh
-		} else {
-			out.Canary = fresh
-		}
-	}
-	return out
+	l.Choose(shown)
 }
 
 // complete says which instance lacks one of the bounds, or "": a release that
@@ -314,7 +219,7 @@ func (t *tally) addNative(x *tracked, was, is *nativeHistogram, w *window) {
 		gained = append(gained, int64(b-a))
 	}
 	for i, d := range gained {
-		t.Latency.add(x.cohort, t.Latency.Bounds[i], d)
+		t.Latency.Add(int(x.cohort), t.Latency.Bounds[i], d)
 	}
-	t.Latency.add(x.cohort, math.Inf(1), int64(is.Count-was.Count))
+	t.Latency.Add(int(x.cohort), math.Inf(1), int64(is.Count-was.Count))
 }

@@ -223,10 +223,10 @@ func (s *Source) window(b *batch, end int64) (canary.Sample, error) {
 	}
 	l := &s.tally.Latency
 	if who := l.complete(b); who != "" {
-		l.breakOff()
+		l.BreakOff()
 		out.Notes = append(out.Notes, who+" shows other buckets than before: response times are not compared from here on")
 	}
-	out.Latency = l.take()
+	out.Latency = l.Take()
 	return out, nil
 }
 

@@ -119,7 +119,7 @@ func (t *tally) advance(b *batch, end int64) (*window, error) {
 		}
 		err := t.follow(b, x, before, ended[x.target], end, w)
 		if err != nil && x.metric == "" {
-			t.Latency.breakOff()
+			t.Latency.BreakOff()
 			w.note("response times are not compared from here on: %v", err)
 		} else if err != nil {
 			return nil, err
@@ -135,7 +135,7 @@ func (t *tally) advance(b *batch, end int64) (*window, error) {
 	t.settle(w)
 	if t.Origin == 0 {
 		t.Origin = end
-		t.Latency.restart()
+		t.Latency.Restart()
 		clear(t.Owed)
 	}
 	t.End = end
@@ -309,7 +309,7 @@ func (t *tally) jumped(s *scraped, x *tracked, p point, w *window) error {
 // add puts a difference where it belongs.
 func (t *tally) add(x *tracked, d int64, w *window) {
 	if x.metric == "" {
-		t.Latency.add(x.cohort, x.le, d)
+		t.Latency.Add(int(x.cohort), x.le, d)
 		return
 	}
 	c := w.counts[x.metric]

@@ -23,6 +23,8 @@ type instance struct {
 	jumps   []int
 	scrapes int
 	misses  int
+	// restartedNow is set when the latest scrape found a new process.
+	restartedNow bool
 }
 
 // snapshot is the counters of one scrape.
@@ -32,6 +34,8 @@ type snapshot struct {
 	// start is process_start_time_seconds, 0 when the page does not tell.
 	start float64
 	date  time.Time
+	// buckets are the histogram's series.
+	buckets map[string]bucket
 }
 
 // value is one series: it counts requests, failed requests, or both.
@@ -87,6 +91,7 @@ func (in *instance) advance(next *snapshot) (map[string]seqtest.Cohort, string, 
 	}
 	in.last = next
 	in.scrapes++
+	in.restartedNow = false
 	if next.start != 0 && !slices.Contains(in.started, next.start) {
 		defer func() { in.started = append(in.started, next.start) }()
 	}
@@ -134,6 +139,7 @@ func (in *instance) restarted(last, next *snapshot) (map[string]seqtest.Cohort, 
 	case next.start < float64(last.date.Unix())-slack:
 		return nil, "", in.several("it was answered by a process that had been running beside the one of the scrape before")
 	}
+	in.restartedNow = true
 	return difference(&snapshot{}, next), in.cohort + " " + in.where + " restarted; its counters start from 0", nil
 }
 

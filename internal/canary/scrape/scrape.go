@@ -23,6 +23,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/canary"
 	"github.com/fairlead-ci/fairlead/internal/canary/expo"
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
+	"github.com/fairlead-ci/fairlead/internal/canary/times"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -37,6 +38,9 @@ type Config struct {
 	// Counters say how metrics are counted. Without any, "errors" is counted by
 	// the first request counter with a status label that the pages show.
 	Counters []series.Counter
+	// Latency is the histogram of response times (with or without _bucket), found
+	// by its name if empty, none if "none".
+	Latency series.Selector
 	// Header is sent with every scrape, for example credentials.
 	Header http.Header
 	// Timeout is for one scrape (5 s), MaxBytes for one page (16 MiB).
@@ -53,6 +57,9 @@ type Source struct {
 	counters  []series.Counter
 	instances []*instance
 	begun     bool
+	// histogram is the one that is read, times what its buckets add up to.
+	histogram series.Selector
+	times     times.Counter
 }
 
 // the number of scrapes that set the origin: several, so that workers which
@@ -133,6 +140,7 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 		}
 	}
 	s.begun = true
+	s.times.Restart()
 	return canary.Sample{Origin: true, Notes: s.silent()}, nil
 }
 
@@ -146,6 +154,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 	if err := s.settle(answers, errs); err != nil {
 		return canary.Sample{}, err
 	}
+	s.chooseTimes(answers, errs)
 	next := make([]*snapshot, len(s.instances))
 	for i, in := range s.instances {
 		if errs[i] != nil {
@@ -155,6 +164,9 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		if err != nil {
 			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: in.cohort, Where: in.where, Detail: err.Error()}
 		}
+		if s.histogram.Name != "" {
+			snap.buckets = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0)
+		}
 		next[i] = snap
 	}
 	for i, in := range s.instances {
@@ -162,12 +174,24 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 			continue
 		}
 		in.misses = 0
+		before := in.last
 		counts, note, err := in.advance(next[i])
 		if err != nil {
 			return canary.Sample{}, err
 		}
 		if note != "" {
 			sample.Notes = append(sample.Notes, note)
+		}
+		// As for the counters: what is not counted there is not counted here.
+		if counts != nil && before != nil {
+			was := before.buckets // nil while no histogram was looked for
+			if in.restartedNow {
+				was = map[string]bucket{}
+			}
+			if was != nil && !addTimes(&s.times, in.side(), was, next[i].buckets) {
+				s.times.BreakOff()
+				sample.Notes = append(sample.Notes, in.cohort+" "+in.where+" shows other buckets than before: response times are not compared from here on")
+			}
 		}
 		for metric, c := range counts {
 			sum := sample.Counts[metric]
@@ -179,6 +203,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 			sample.Counts[metric] = sum
 		}
 	}
+	sample.Latency = s.times.Take()
 	for metric, c := range sample.Counts {
 		if c.Check() != nil {
 			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Detail: metric + ": more failed requests than requests were counted; do both counters count the same thing?"}
