@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-canary e2e-canary
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-build-image bench-canary e2e-canary
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
@@ -65,6 +65,10 @@ bench-pin-check: ## pin-check and its peers over a seeded corpus
 bench-canary: ## the judge and its peers, simulated: false alarms and time to detect
 	@scripts/need unit
 	go run ./bench/canary
+
+bench-build-image: ## conversion, growth and warm builds beside the peers
+	@scripts/need bench
+	bench/build-image/run
 
 clean:
 	rm -rf bin .cache

@@ -41,6 +41,9 @@ func (b *builder) bills(images map[string]v1.Image) error {
 		return failure.New(failure.Usage, "", "making the folder for bills of materials: %w", err)
 	}
 	for _, p := range b.Platforms {
+		if err := b.detailsOf(b.ctx, p, b.inside[p]); err != nil {
+			return err
+		}
 		what, err := b.contents(p, images[p])
 		if err != nil {
 			return err

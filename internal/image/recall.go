@@ -366,15 +366,15 @@ func installed(e *cache.Entry) []built {
 	return out
 }
 
-// filesOf completes wheels that were recalled with their files, for a closer
-// look.
-func (b *builder) filesOf(ctx context.Context, platform string, all []built) error {
+// detailsOf completes wheels that were recalled with their files and metadata,
+// for a closer look.
+func (b *builder) detailsOf(ctx context.Context, platform string, all []built) error {
 	if !slices.ContainsFunc(all, func(w built) bool { return w.remembered != nil }) {
 		return nil
 	}
-	files, err := b.memory.store.Files(ctx, b.memory.entry(platform))
+	details, err := b.memory.store.Details(ctx, b.memory.entry(platform))
 	if err != nil {
-		return fmt.Errorf("reading the cache's list of files: %w", err)
+		return fmt.Errorf("%w: %w", errCache, err)
 	}
 	for i, w := range all {
 		if w.remembered == nil {
@@ -382,7 +382,12 @@ func (b *builder) filesOf(ctx context.Context, platform string, all []built) err
 		}
 		in := *w.Installed
 		in.Files = nil
-		for _, f := range files[w.Filename] {
+		d, ok := details[w.Filename]
+		if !ok {
+			return fmt.Errorf("%w: the details of %s", errCache, w.Filename)
+		}
+		in.Requires, in.Metadata = d.Requires, d.Metadata
+		for _, f := range d.Files {
 			if len(f.SHA256) == 32 {
 				in.Files = append(in.Files, wheel.File{Path: f.Path, Mode: fileMode(f.Mode), Size: f.Size, SHA256: [32]byte(f.SHA256)})
 			}

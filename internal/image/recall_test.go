@@ -17,6 +17,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image"
 	"github.com/fairlead-ci/fairlead/internal/image/cache"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
+	"github.com/fairlead-ci/fairlead/internal/sbom"
 )
 
 // warmWorld is a project whose image was built once, with a base in the registry.
@@ -137,6 +138,7 @@ func TestWarmIsCold(t *testing.T) {
 		"one platform":  func(_ *world, r *image.Request) { r.Platforms = []string{"linux/arm64"} },
 		"package":       package1,
 		"another cache": func(_ *world, r *image.Request) { r.CacheRepo = registryHost(r.Image) + "/acme/cache" },
+		"bills":         func(w *world, r *image.Request) { r.SBOM, r.SBOMFolder = sbom.Formats(), w.bills() },
 		"base in a layout": func(w *world, r *image.Request) {
 			r.Base = "oci:" + w.base
 		},
@@ -154,9 +156,13 @@ func TestWarmIsCold(t *testing.T) {
 			off := r
 			off.Cache, off.Push = image.CacheOff, false
 			want := build(t, off, deps()).Digest
+			bill, _ := os.ReadFile(filepath.Join(r.SBOMFolder, "sbom.linux-amd64.spdx.json"))
 			r.Index = w.serve(500)
 			w.gone()
 			res := build(t, r, deps())
+			if again, _ := os.ReadFile(filepath.Join(r.SBOMFolder, "sbom.linux-amd64.spdx.json")); !bytes.Equal(again, bill) {
+				t.Errorf("warm the bill is\n%s\ncold\n%s", again, bill)
+			}
 			if res.Digest != want {
 				t.Errorf("warm it is %s, cold %s", res.Digest, want)
 			}
@@ -169,6 +175,8 @@ func TestWarmIsCold(t *testing.T) {
 		})
 	}
 }
+
+func (w *world) bills() string { return filepath.Join(filepath.Dir(w.wheels), "bills") }
 
 func registryHost(repo string) string {
 	host, _, _ := strings.Cut(repo, "/")

@@ -46,10 +46,10 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 	}
 	made := b.made[p]
 	made.wheels = slices.Clone(made.wheels)
-	if err := b.filesOf(ctx, p, made.wheels); err != nil {
+	if err := b.detailsOf(ctx, p, made.wheels); err != nil {
 		return err
 	}
-	files := map[string][]cache.File{}
+	details := map[string]cache.Detail{}
 	chosen := map[string]Choice{}
 	for _, r := range b.result.Platforms {
 		for _, c := range r.Wheels {
@@ -62,10 +62,12 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 	for _, w := range made.wheels {
 		metadata, _, _ := bytes.Cut(bytes.ReplaceAll(w.Metadata, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
 		e.Wheels = append(e.Wheels, cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, Tag: chosen[w.Filename].Tag, Pin: pinOf(chosen[w.Filename].Package).Digest(), SHA256: w.sha256, Size: w.size,
-			Pure: w.pure, Roots: w.roots(site), Requires: w.Requires, Metadata: append(metadata, '\n'), Warnings: w.Warnings})
+			Pure: w.pure, Roots: w.roots(site), Warnings: w.Warnings})
+		d := cache.Detail{Requires: w.Requires, Metadata: append(slices.Clip(metadata), '\n')}
 		for _, f := range w.Files {
-			files[w.Filename] = append(files[w.Filename], cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
+			d.Files = append(d.Files, cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
 		}
+		details[w.Filename] = d
 	}
 	var layers []v1.Layer
 	for _, l := range made.layers {
@@ -82,7 +84,7 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 			return slices.ContainsFunc(manifest.Layers, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
 		}
 	}
-	return b.memory.store.Put(ctx, e, b.projectKey(p), b.bases.images[p], layers, files, b.work, hints)
+	return b.memory.store.Put(ctx, e, b.projectKey(p), b.bases.images[p], layers, details, b.work, hints)
 }
 
 // baseWords is the base as it was pinned: its index, if it has one, its manifest
@@ -156,7 +158,7 @@ func (b *builder) agree(ctx context.Context, platform string, all []built) error
 		return w.remembered == nil && slices.ContainsFunc(w.roots(site), func(r string) bool { return known[r] })
 	})
 	if shares {
-		if err := b.filesOf(ctx, platform, all); err != nil {
+		if err := b.detailsOf(ctx, platform, all); err != nil {
 			return failure.Wrap(failure.Service, "run again with --cache off", err)
 		}
 	}

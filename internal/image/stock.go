@@ -104,7 +104,7 @@ func choiceOf(w cache.Wheel, p lock.Package) Choice {
 // recalledWheel is a wheel of the cache, without its files.
 func recalledWheel(w cache.Wheel) built {
 	return built{sha256: w.SHA256, size: w.Size, pure: w.Pure, remembered: w.Roots,
-		Installed: &wheel.Installed{Filename: w.Filename, Name: w.Name, Version: w.Version, Requires: w.Requires, Metadata: w.Metadata, Warnings: w.Warnings}}
+		Installed: &wheel.Installed{Filename: w.Filename, Name: w.Name, Version: w.Version, Warnings: w.Warnings}}
 }
 
 // layerOf makes the layer of a group, or takes it from the cache: whole if it has
@@ -141,7 +141,7 @@ func (b *builder) reopen(ctx context.Context, p string, group []built) error {
 	for _, w := range group {
 		recalled[w.Filename] = w.remembered != nil
 	}
-	if err := b.filesOf(ctx, p, group); err != nil {
+	if err := b.detailsOf(ctx, p, group); err != nil {
 		return err
 	}
 	raws := map[string]*wheel.Raw{}

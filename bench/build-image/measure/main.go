@@ -4,9 +4,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 )
@@ -23,12 +25,28 @@ type cost struct {
 	PeakMB  float64 `json:"peak_mb"` // resident
 }
 
+const usage = `usage: measure splice|tarball FOLDER-OF-WHEELS
+       measure other NAME COMMAND…
+       measure generate FOLDER WHEELS MEGABYTES`
+
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: measure splice|tarball FOLDER-OF-WHEELS")
+	var err error
+	switch args := os.Args[1:]; {
+	case len(args) >= 3 && args[0] == "other":
+		err = other(args[1], args[2:])
+	case len(args) == 4 && args[0] == "generate":
+		wheels, errW := strconv.Atoi(args[2])
+		megabytes, errM := strconv.Atoi(args[3])
+		if err = errors.Join(errW, errM); err == nil {
+			err = generate(args[1], wheels, megabytes)
+		}
+	case len(args) == 2:
+		err = run(args[0], args[1])
+	default:
+		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "measure:", err)
 		os.Exit(1)
 	}

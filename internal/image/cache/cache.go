@@ -102,7 +102,7 @@ type Entry struct {
 	Wheels []Wheel `json:"wheels"`
 	Layers []Layer `json:"layers"`
 
-	details v1.Descriptor // of the layer with the lists of files
+	details v1.Descriptor // of the layer with the wheels' details
 }
 
 // Base is a base image without its layers: enough to build on it.
@@ -127,9 +127,6 @@ type Wheel struct {
 	// Roots are the topmost paths that it alone brings: a package's folder in
 	// site-packages, other files by their whole path.
 	Roots    []string `json:"roots"`
-	Requires []string `json:"requires,omitempty"`
-	// Metadata is METADATA without the description.
-	Metadata []byte   `json:"metadata,omitempty"`
 	Warnings []string `json:"warnings,omitempty"`
 }
 
@@ -143,7 +140,16 @@ type Layer struct {
 	DiffID     v1.Hash       `json:"-"`
 }
 
-// File is a file of a wheel, as the detailed part of an entry lists it.
+// Detail is what of a wheel is seldom needed: for bills of materials, and where
+// files of others might be the same.
+type Detail struct {
+	Files    []File   `json:"files"`
+	Requires []string `json:"requires,omitempty"`
+	// Metadata is METADATA without the description.
+	Metadata []byte `json:"metadata,omitempty"`
+}
+
+// File is a file of a wheel.
 type File struct {
 	Path   string `json:"p"`
 	Mode   uint32 `json:"m"`
@@ -211,7 +217,7 @@ func parse(manifest, config []byte, key, pinned, platform string) (*Entry, error
 	if err != nil {
 		return nil, err
 	}
-	// The last layer is the list of files.
+	// The last layer is the wheels' details.
 	if len(m.Layers) != len(below)+len(e.Layers)+1 || len(c.RootFS.DiffIDs) != len(m.Layers) {
 		return nil, shapef("%d layers and %d digests of their contents, where %d were expected", len(m.Layers), len(c.RootFS.DiffIDs), len(below)+len(e.Layers)+1)
 	}

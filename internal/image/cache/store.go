@@ -79,9 +79,9 @@ type Hints struct {
 }
 
 // Put stores an entry as the newest of a project: on a base image, with the
-// layers of e.Layers in order, and the files of each wheel.
-func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, layers []v1.Layer, files map[string][]File, dir string, hints Hints) error {
-	img, err := compose(e, on, layers, files, dir)
+// layers of e.Layers in order, and the details of each wheel.
+func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, layers []v1.Layer, details map[string]Detail, dir string, hints Hints) error {
+	img, err := compose(e, on, layers, details, dir)
 	if err != nil {
 		return fmt.Errorf("making an entry of the cache: %w", err)
 	}
@@ -91,15 +91,15 @@ func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, la
 	return nil
 }
 
-// filesPath is where the list of files stands in the last layer.
-const filesPath = ".fairlead/files.json"
+// detailsPath is where the details stand in the last layer.
+const detailsPath = ".fairlead/wheels.json"
 
-func compose(e Entry, on v1.Image, layers []v1.Layer, files map[string][]File, dir string) (v1.Image, error) {
-	list, err := json.Marshal(files)
+func compose(e Entry, on v1.Image, layers []v1.Layer, details map[string]Detail, dir string) (v1.Image, error) {
+	list, err := json.Marshal(details)
 	if err != nil {
 		return nil, err
 	}
-	last, err := layer.FromEntries([]layer.Entry{layer.File(filesPath, list, false)}, dir)
+	last, err := layer.FromEntries([]layer.Entry{layer.File(detailsPath, list, false)}, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -176,9 +176,8 @@ func (e embedded) Size() (int64, error) { return int64(len(e.raw)), nil }
 // Manifest implements v1.Image.
 func (e embedded) Manifest() (*v1.Manifest, error) { return v1.ParseManifest(bytes.NewReader(e.raw)) }
 
-// Files fetches the detailed part of an entry: the files of each wheel, by the
-// wheel's file name.
-func (s Store) Files(ctx context.Context, e *Entry) (map[string][]File, error) {
+// Details fetches the detailed part of an entry, by the wheels' file names.
+func (s Store) Details(ctx context.Context, e *Entry) (map[string]Detail, error) {
 	last := e.details
 	raw, err := s.read(ctx, last)
 	if err != nil {
@@ -190,23 +189,23 @@ func (s Store) Files(ctx context.Context, e *Entry) (map[string][]File, error) {
 	}
 	r, err := l.Uncompressed()
 	if err != nil {
-		return nil, shapef("its list of files: %w", err)
+		return nil, shapef("its details: %w", err)
 	}
 	defer func() { _ = r.Close() }()
 	for tr := tar.NewReader(io.LimitReader(r, 8*maxFacts)); ; {
 		h, err := tr.Next()
 		if errors.Is(err, io.EOF) {
-			return nil, shapef("it has no list of files")
+			return nil, shapef("it has no details")
 		}
 		if err != nil {
-			return nil, shapef("its list of files: %w", err)
+			return nil, shapef("its details: %w", err)
 		}
-		if h.Name != filesPath {
+		if h.Name != detailsPath {
 			continue
 		}
-		out := map[string][]File{}
+		out := map[string]Detail{}
 		if err := json.NewDecoder(tr).Decode(&out); err != nil {
-			return nil, shapef("its list of files: %w", err)
+			return nil, shapef("its details: %w", err)
 		}
 		return out, nil
 	}
