@@ -60,7 +60,7 @@ func (b *builder) ownApplication(f base.Facts) (*application, error) {
 		return b.prebuilt(f)
 	}
 	if b.Project == ProjectSource {
-		return b.sources(), nil
+		return b.sources(f)
 	}
 	p, err := project.Read(b.tree)
 	var why project.Unsupported
@@ -72,7 +72,7 @@ func (b *builder) ownApplication(f base.Facts) (*application, error) {
 		if why != "" {
 			b.note("the project is copied as source: %s", why)
 		}
-		return b.sources(), nil
+		return b.sources(f)
 	case err != nil:
 		return nil, err
 	}
@@ -96,9 +96,15 @@ func (b *builder) installed(p *project.Project, f base.Facts) (*application, err
 }
 
 // sources is the whole context in /app. Packages in a src folder are importable
-// too.
-func (b *builder) sources() *application {
-	return &application{entries: b.tree.all(appDir), pythonPath: importable(b.tree, appDir)}
+// too, and what pyproject.toml declares (metadata, commands) is installed.
+func (b *builder) sources(f base.Facts) (*application, error) {
+	app := &application{entries: b.tree.all(appDir), pythonPath: importable(b.tree, appDir)}
+	own, err := b.declared(b.tree, f)
+	if err == nil && own != nil {
+		app.own = own
+		app.entries = append(app.entries, entriesOf(own)...)
+	}
+	return app, err
 }
 
 // included are the files beside the packages that package mode copies to /app.

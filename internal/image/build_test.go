@@ -387,7 +387,11 @@ func TestWaysIn(t *testing.T) {
 			[]string{"app/src/shop/__init__.py", "app/src/shop/page.html", "app/alembic/env.py"}, []string{site + "shop/__init__.py"}, "/app:/app/src", ""},
 		{"another backend", func(w *world, _ *image.Request) {
 			w.file("pyproject.toml", strings.Replace(pyproject, "setuptools.build_meta", "hatchling.build", 1))
-		}, []string{"app/src/shop/__init__.py"}, nil, "/app:/app/src", ""},
+		}, []string{"app/src/shop/__init__.py", site + "shop-1.dist-info/METADATA"}, []string{site + "shop/__init__.py"}, "/app:/app/src", ""},
+		{"another backend, with a command", func(w *world, _ *image.Request) {
+			w.file("pyproject.toml", strings.Replace(pyproject, "setuptools.build_meta", "hatchling.build", 1)+"[project.scripts]\nserve-shop = \"shop:main\"\n")
+			w.file("Procfile", "web: serve-shop\n")
+		}, []string{"app/.venv/bin/serve-shop", site + "shop-1.dist-info/entry_points.txt"}, nil, "/app:/app/src", ""},
 		{"a wheel", func(w *world, r *image.Request) {
 			own := wheeltest.Wheel{Name: "shop", Version: "7", Files: map[string]string{"shop/__init__.py": "built"}}
 			w.write(filepath.Join(w.context, "dist", own.Filename()), string(own.Build()))

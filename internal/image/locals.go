@@ -61,9 +61,9 @@ func (b *builder) divide(l placed, selected []lock.Package) (wheels, trees []loc
 
 // local is a folder of the repository as it enters an image.
 type local struct {
-	built   *built // as installed; nil for sources that are copied
+	built   *built // as installed; nil for sources that say nothing of themselves
 	entries []layer.Entry
-	path    []string // absolute folders for PYTHONPATH
+	path    []string // absolute folders for PYTHONPATH, of sources that are copied
 }
 
 // local brings in a folder that the project depends on: installed where its
@@ -82,7 +82,11 @@ func (b *builder) local(p lock.Package, f base.Facts) (*local, error) {
 		}
 		b.note("%s is copied as source: %s", p.Name, string(why))
 		dest := path.Join(membersDir, p.Name)
-		return &local{entries: t.all(dest), path: importable(t, dest)}, nil
+		l := &local{entries: t.all(dest), path: importable(t, dest)}
+		if l.built, err = b.declared(t, f); err == nil && l.built != nil {
+			l.entries = append(l.entries, entriesOf(l.built)...)
+		}
+		return l, err
 	case err != nil:
 		return nil, fmt.Errorf("%s: %s: %w", p.At(), p.Name, err)
 	}
@@ -91,6 +95,16 @@ func (b *builder) local(p lock.Package, f base.Facts) (*local, error) {
 		return nil, err
 	}
 	return &local{built: w, entries: entriesOf(w)}, nil
+}
+
+// declared installs what a copied project says of itself; nil if that is not to
+// be read.
+func (b *builder) declared(t *tree, f base.Facts) (*built, error) {
+	p, ok := project.Declared(t)
+	if !ok {
+		return nil, nil
+	}
+	return b.pack(p, t, f)
 }
 
 // subtree opens and lists a folder of the repository, once.

@@ -114,7 +114,7 @@ func (b *builder) furtherTrees(platform string, trees []lock.Package, out []buil
 		if err != nil {
 			return nil, err
 		}
-		if l.built == nil {
+		if l.built == nil || len(l.path) > 0 {
 			return nil, failure.New(failure.Usage, "make it a setuptools project with declared packages, or name its files with --test-include",
 				"%s: only the tests need %s, and what its installation would hold is not known here", p.At(), p.Name)
 		}

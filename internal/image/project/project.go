@@ -15,6 +15,7 @@ import (
 	"github.com/pelletier/go-toml/v2"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/python/version"
 )
 
 // Tree is a project's folder: the files that may be used, and reading them.
@@ -113,6 +114,26 @@ func Read(t Tree) (*Project, error) {
 		}
 	}
 	return p, nil
+}
+
+// Declared is what pyproject.toml says of a project whose files are copied
+// instead of installed: its name, version, requirements and entry points, and no
+// files. With it, the copy is an installation to importlib.metadata, and its
+// commands are there. ok is false where name or version are not to be read.
+func Declared(t Tree) (p *Project, ok bool) {
+	raw, err := t.Read("pyproject.toml")
+	if err != nil {
+		return nil, false
+	}
+	var d document
+	if toml.Unmarshal(raw, &d) != nil || d.Project == nil || d.Project.Name == "" || d.Project.Version == "" || slices.Contains(d.Project.Dynamic, "version") {
+		return nil, false
+	}
+	v, err := version.Parse(d.Project.Version)
+	if err != nil {
+		return nil, false
+	}
+	return &Project{Name: d.Project.Name, Version: v.String(), Files: map[string]string{}, meta: *d.Project}, true
 }
 
 func position(err error) string {

@@ -68,6 +68,10 @@ func Find(in Input) (Plan, error) {
 			return Plan{}, failure.New(failure.Usage, hintNoStart, "reading Procfile: it has no process type %q", Web)
 		default:
 			found, err := detect(in)
+			if err != nil && len(p.Processes) == 1 {
+				p.note("there is no web: %s is what a container starts", p.Processes[0].Name)
+				break // somebody named the one process that there is
+			}
 			if err != nil {
 				return Plan{}, err
 			}

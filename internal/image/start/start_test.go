@@ -132,6 +132,9 @@ func TestProcesses(t *testing.T) {
 	if p, err := Find(Input{Procfile: []byte("worker: python x.py\n"), Locked: in.Locked}); err != nil || p.Processes[0].Name != "worker" {
 		t.Errorf("a worker alone: %+v, %v", p, err)
 	}
+	if p, err := Find(Input{Extra: []string{"worker=celery"}, Locked: in.Locked}); err != nil || p.Processes[0].Name != "worker" || len(p.Notes) != 1 {
+		t.Errorf("a worker by itself: %+v, %v", p, err)
+	}
 	if _, err := Find(Input{Extra: []string{"x y"}, Locked: in.Locked}); failure.CodeOf(err) != failure.Usage {
 		t.Errorf("no NAME=COMMAND: %v", err)
 	}
