@@ -63,21 +63,13 @@ func (b *builder) enter(l Layer, platform string) {
 // combine makes what is published: an index for several platforms, the image
 // itself for one.
 func (b *builder) combine(images map[string]v1.Image) (oci.Artifact, error) {
-	var what oci.Artifact = images[b.Platforms[0]]
-	if len(b.Platforms) > 1 {
-		notes := b.metadata(b.bases.name, b.bases.digest)
-		maps.Copy(notes, on(b.Annotations, "index", ""))
-		idx, err := indexOf(images, b.Platforms, notes)
-		if err != nil {
-			return nil, err
-		}
-		what = idx
-	}
-	digest, err := what.Digest()
+	notes := b.metadata(b.bases.name, b.bases.digest)
+	maps.Copy(notes, on(b.Annotations, "index", ""))
+	what, digest, err := together(images, b.Platforms, len(b.Platforms) > 1, notes)
 	if err != nil {
-		return nil, fmt.Errorf("computing the digest: %w", err)
+		return nil, err
 	}
-	b.result.Digest = digest.String()
+	b.result.Digest = digest
 	if err := b.identify(what, images); err != nil {
 		return nil, err
 	}
@@ -109,6 +101,24 @@ func (b *builder) identify(what oci.Artifact, images map[string]v1.Image) error 
 		b.result.Platforms[i].ImageID = id.String()
 	}
 	return nil
+}
+
+// together is what is published and its digest: an index of the platforms'
+// images, or the one image itself.
+func together(images map[string]v1.Image, platforms []string, index bool, annotations map[string]string) (oci.Artifact, string, error) {
+	var what oci.Artifact = images[platforms[0]]
+	if index {
+		idx, err := indexOf(images, platforms, annotations)
+		if err != nil {
+			return nil, "", err
+		}
+		what = idx
+	}
+	digest, err := what.Digest()
+	if err != nil {
+		return nil, "", fmt.Errorf("computing the digest: %w", err)
+	}
+	return what, digest.String(), nil
 }
 
 // indexOf makes an index of the platforms' images.

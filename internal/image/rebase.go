@@ -149,24 +149,13 @@ func (b *rebaser) all(ctx context.Context, old *oci.Opened) (oci.Artifact, error
 		return nil, failure.New(failure.Answer, "build the image anew on this base: its packages are then chosen for it", "rebasing %q on %q: it does not fit, nothing was changed:\n  %s",
 			b.Image, b.Base, strings.Join(refused, "\n  "))
 	}
-	var what oci.Artifact = images[platforms[0]]
-	if old.Index {
-		digest := b.below.Digest
-		if b.name == "" {
-			digest = "" // that of a layout's folder says nothing to others
-		}
-		idx, err := indexOf(images, platforms, b.rename(old.Annotations, digest))
-		if err != nil {
-			return nil, err
-		}
-		what = idx
+	digest := b.below.Digest
+	if b.name == "" {
+		digest = "" // that of a layout's folder says nothing to others
 	}
-	digest, err := what.Digest()
-	if err != nil {
-		return nil, fmt.Errorf("computing the digest: %w", err)
-	}
-	b.result.Digest = digest.String()
-	return what, nil
+	what, made, err := together(images, platforms, old.Index, b.rename(old.Annotations, digest))
+	b.result.Digest = made
+	return what, err
 }
 
 // hindered are the reasons why an image cannot run on a base.
