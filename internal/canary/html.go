@@ -25,7 +25,7 @@ type figure struct {
 func (rep Report) HTML() string {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"quantile": func(p float64) string { return "p" + number(100*p) },
-		"share":    share, "word": gateWord, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
+		"share":    unbroken, "word": gateWord, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
 		"percent": percent, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
 		"duration": duration, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": hurtWords, "count": count,
 	}).Parse(pageTemplate)

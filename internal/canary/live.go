@@ -40,7 +40,7 @@ func (l *Live) Line(t Tick, width int) string {
 			continue
 		}
 		c := l.last.Total[m.Name]
-		parts = append(parts, fmt.Sprintf("%s %s | %s  fail %s pass %s", printable(m.Name), share(c.Canary), share(c.Baseline),
+		parts = append(parts, fmt.Sprintf("%s %s against %s  fail %s pass %s", printable(m.Name), share(c.Canary), share(c.Baseline),
 			meter(e.LnEFail/l.plan.failThreshold()), meter(e.LnEPass/seqtest.Threshold(l.plan.Beta))))
 	}
 	if l.last.Why != "" {
