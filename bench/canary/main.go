@@ -16,12 +16,23 @@ import (
 func main() {
 	dir := flag.String("out", "bench/canary", "folder to write README.md and plots to; empty for none")
 	scale := flag.Float64("scale", 1, "share of the runs to simulate")
+	only := flag.String("only", "", "name of the one section to simulate and print, such as latency")
 	flag.Parse()
 	start := time.Now()
 	p := &page{runs: func(n int) int { return max(20, int(float64(n)**scale)) }, plots: map[string]string{},
 		cal: &calibration{runs: 6000}, say: func(s string) { fmt.Fprintf(os.Stderr, "%6.0f s  %s\n", time.Since(start).Seconds(), s) }}
-	for _, section := range []func(){p.falseAlarms, p.hostile, p.detection, p.passes, p.often, p.latency, p.latencySame, p.dispersion, p.gauges} {
-		section()
+	for _, section := range []struct {
+		name string
+		run  func()
+	}{{"false-alarms", p.falseAlarms}, {"hostile", p.hostile}, {"detection", p.detection}, {"passes", p.passes}, {"often", p.often},
+		{"latency", p.latency}, {"latency-same", p.latencySame}, {"dispersion", p.dispersion}, {"gauges", p.gauges}} {
+		if *only == "" || *only == section.name {
+			section.run()
+		}
+	}
+	if *only != "" {
+		fmt.Print(strings.Join(p.sections, "\n\n"), "\n", p.verdicts())
+		return
 	}
 	text := p.write()
 	fmt.Print(p.verdicts())

@@ -46,10 +46,19 @@ type Latency struct {
 	// Bounds are the indexes of the thresholds that are watched.
 	Bounds     []int
 	fail, pass []Test
+	// ratio are PASS tests without the margin's absolute part, where it has one.
+	ratio []Test
 }
 
 // LatencyState is a latency test after some ticks. See [Latency.Start].
-type LatencyState struct{ fail, pass []TestState }
+type LatencyState struct{ fail, pass, ratio []TestState }
+
+// ratioWeight is the part of the PASS side's bet that goes without the margin's
+// absolute part. A stall that both sides share is a surprise to a bet on few slow
+// requests, and costs it much; a comparison of the two sides only, it helps. To be
+// below the ratio is to be below ratio and absolute part together, so that the
+// mean of both is evidence.
+const ratioWeight = 0.3
 
 // The shares of slower requests between which a threshold can tell anything.
 const (
@@ -78,13 +87,17 @@ func NewLatency(known []int64, fail, pass Null, lag bool) Latency {
 		f.Prior, g.Prior = prior, prior
 		l.Bounds = append(l.Bounds, i)
 		l.fail, l.pass = append(l.fail, Test{f, lag}), append(l.pass, Test{g, lag})
+		if pass.Delta > 0 {
+			g.Null.Delta = 0
+			l.ratio = append(l.ratio, Test{g, lag})
+		}
 	}
 	return l
 }
 
 // Start is the state before any tick.
 func (l Latency) Start() LatencyState {
-	return LatencyState{fail: make([]TestState, len(l.fail)), pass: make([]TestState, len(l.pass))}
+	return LatencyState{fail: make([]TestState, len(l.fail)), pass: make([]TestState, len(l.pass)), ratio: make([]TestState, len(l.ratio))}
 }
 
 // Step adds one tick. Ticks with other bounds than the first are ignored.
@@ -92,10 +105,16 @@ func (l Latency) Step(s LatencyState, t Times) LatencyState {
 	next := l.Start()
 	for k, i := range l.Bounds {
 		next.fail[k], next.pass[k] = s.fail[k], s.pass[k]
+		if len(l.ratio) > 0 {
+			next.ratio[k] = s.ratio[k]
+		}
 		if i < len(t.Baseline)-1 && len(t.Canary) == len(t.Baseline) {
 			c := t.Slower(i)
 			next.fail[k] = l.fail[k].Step(s.fail[k], c)
 			next.pass[k] = l.pass[k].Step(s.pass[k], c)
+			if len(l.ratio) > 0 {
+				next.ratio[k] = l.ratio[k].Step(s.ratio[k], c)
+			}
 		}
 	}
 	return next
@@ -121,7 +140,11 @@ func (l Latency) LnPass(s LatencyState, divisor float64) float64 {
 	}
 	least := math.Inf(1)
 	for k, t := range l.pass {
-		least = math.Min(least, t.Tempered(s.pass[k], divisor))
+		e := t.Tempered(s.pass[k], divisor)
+		if len(l.ratio) > 0 {
+			e = logSumExp([]float64{math.Log(1-ratioWeight) + e, math.Log(ratioWeight) + l.ratio[k].Tempered(s.ratio[k], divisor)})
+		}
+		least = math.Min(least, e)
 	}
 	return least
 }

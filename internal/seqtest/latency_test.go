@@ -144,6 +144,41 @@ func TestLatency(t *testing.T) {
 	}
 }
 
+// TestLatencyThroughStalls: stalls that both sides share neither fail a canary nor
+// keep an equal one from passing, and do not help one that is slower.
+func TestLatencyThroughStalls(t *testing.T) {
+	for _, c := range []struct {
+		scale              float64
+		minPasses, maxPass int // of 40 runs, in 10 minutes
+	}{{1, 36, 40}, {1.35, 0, 2}} {
+		r := rand.New(rand.NewPCG(33, 34))
+		fails, passes := 0, 0
+		for range 40 {
+			l := NewLatency(lognormal(r, defaultBounds, 200*15*20, 1), Null{Rho: 1.2}, Null{1.5, .005}, true)
+			s := l.Start()
+			pass, fail := false, false
+			for k := range 40 {
+				stall := 1.0
+				if k%4 == 1 {
+					stall = 5
+				}
+				s = l.Step(s, Times{Baseline: lognormal(r, defaultBounds, 40*15, stall), Canary: lognormal(r, defaultBounds, 40*15, stall*c.scale)})
+				fail = fail || l.LnFail(s, 1) >= Threshold(.01)
+				pass = pass || l.LnPass(s, 1) >= Threshold(.05)
+			}
+			if fail {
+				fails++
+			}
+			if pass {
+				passes++
+			}
+		}
+		if c.scale == 1 && fails > 1 || passes < c.minPasses || passes > c.maxPass {
+			t.Errorf("%v times as slow: %d of 40 failed, %d passed", c.scale, fails, passes)
+		}
+	}
+}
+
 // TestQuantile passes an equal canary, does not pass one that is exactly at the
 // margin, and fails one that is far beyond it.
 func TestQuantile(t *testing.T) {
