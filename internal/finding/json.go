@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"unicode/utf8"
@@ -160,7 +161,71 @@ func (p *jsonPrinter) items(v reflect.Value, first bool) {
 			p.out = append(p.out, ',')
 		}
 		p.newline(2)
-		p.value(v.Index(k).Addr().Interface(), 2)
+		item := v.Index(k).Addr().Interface()
+		if o, ok := item.(jsonObject); ok {
+			o.JSONFields((*JSONFields)(p))
+			p.newline(2)
+			p.out = append(p.out, '}')
+			continue
+		}
+		p.value(item, 2)
+	}
+}
+
+// jsonObject is an item that writes its own fields: of some kinds there are tens
+// of thousands.
+type jsonObject interface{ JSONFields(*JSONFields) }
+
+// JSONFields takes the fields of an object in a list, in the order of its struct.
+type JSONFields jsonPrinter
+
+func (f *JSONFields) name(name string) {
+	c := byte(',')
+	if f.out[len(f.out)-1] == ' ' { // the list's indentation
+		c = '{'
+	}
+	f.out = append(append(append(f.out, c), "\n      \""...), name...)
+	f.out = append(f.out, "\": "...)
+}
+
+// String writes a field. Its value is escaped as encoding/json and WriteJSON do.
+func (f *JSONFields) String(name, value string) {
+	f.name(name)
+	if plain(value) && !strings.ContainsAny(value, `"\`) {
+		f.out = append(append(append(f.out, '"'), value...), '"')
+		return
+	}
+	(*jsonPrinter)(f).value(value, 3)
+}
+
+// Int writes a field.
+func (f *JSONFields) Int(name string, value int) {
+	f.name(name)
+	f.out = strconv.AppendInt(f.out, int64(value), 10)
+}
+
+// Value writes a field of any kind.
+func (f *JSONFields) Value(name string, value any) {
+	f.name(name)
+	(*jsonPrinter)(f).value(value, 3)
+}
+
+// JSONFields writes a finding's fields, as its struct's tags say.
+func (f *Finding) JSONFields(out *JSONFields) {
+	out.String("rule", f.Rule)
+	out.String("severity", string(f.Severity))
+	out.String("path", f.Path)
+	out.Int("line", f.Line)
+	out.Int("column", f.Column)
+	out.Int("end_line", f.EndLine)
+	out.Int("end_column", f.EndColumn)
+	out.String("message", f.Message)
+	out.String("hint", f.Hint)
+	if len(f.Context) > 0 {
+		out.Value("context", f.Context)
+	}
+	if f.Fix != nil {
+		out.Value("fix", f.Fix)
 	}
 }
 

@@ -45,6 +45,10 @@ func TestWriteJSON(t *testing.T) {
 		nil, 1, "x", []string{}, map[string]any{"a": []int{1}}, struct{}{}, in, &in,
 		document{Schema: 1}, document{Schema: 1, List: []inner{in, {}}, Empty: []string{}, Words: []string{"a", "[{,:"}, Ptr: &in, Raw: []inner{in}},
 		document{List: long}, embedded{in, []string{"x"}},
+		struct {
+			F []finding.Finding `json:"f"`
+		}{[]finding.Finding{{}, {Rule: "a/b", Severity: finding.Error, Path: "ü \"x\"", Line: 1, Column: 2, EndLine: 3, EndColumn: 4, Message: "a\\b\nc", Hint: "<h>", Context: []string{"x", "y\""},
+			Fix: &finding.Fix{Description: "d", Edits: []finding.Edit{{Path: "p", Start: 1, End: 2, Text: "t"}}}}}},
 	} {
 		var want, got bytes.Buffer
 		enc := json.NewEncoder(&want)

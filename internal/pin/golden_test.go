@@ -3,6 +3,7 @@ package pin_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"flag"
 	"io/fs"
 	"os"
@@ -111,5 +112,23 @@ func TestGolden(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestReportJSON: subjects and findings write what their structs' tags say.
+func TestReportJSON(t *testing.T) {
+	r := pin.Report{Schema: 1, Subjects: []pin.Subject{{}, {Kind: pin.Image, Path: "a\"b", Line: 1, Column: 2, Name: "ü", Ref: "r\n", State: pin.Pinned, By: "digest"}}, Findings: []finding.Finding{{Rule: "x"}}}
+	var got, want bytes.Buffer
+	if err := finding.WriteJSON(&got, r); err != nil {
+		t.Fatal(err)
+	}
+	enc := json.NewEncoder(&want)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		t.Fatal(err)
+	}
+	if got.String() != want.String() {
+		t.Errorf("got %s\nwant %s", got.String(), want.String())
 	}
 }

@@ -95,6 +95,18 @@ type Subject struct {
 	By string `json:"by"`
 }
 
+// JSONFields writes a subject's fields, as its struct's tags say.
+func (s *Subject) JSONFields(out *finding.JSONFields) {
+	out.String("kind", string(s.Kind))
+	out.String("path", s.Path)
+	out.Int("line", s.Line)
+	out.Int("column", s.Column)
+	out.String("name", s.Name)
+	out.String("ref", s.Ref)
+	out.String("state", string(s.State))
+	out.String("by", s.By)
+}
+
 // Report is the answer; its JSON form is a stable contract (design.md).
 type Report struct {
 	Schema   int               `json:"schema"`
