@@ -50,7 +50,7 @@ func buildText(w io.Writer, r *image.Result, plan bool) error {
 	}
 	fmt.Fprintf(&b, "  %d layers, %d from wheels, %s; base %s\n", len(r.Layers), fromWheels, megabytes(r.Size), finding.Printable(r.Base.Name))
 	if r.Published {
-		fmt.Fprintf(&b, "  %d layers new (%s), %d requests, %.1f s\n", fresh, megabytes(bytes), r.Requests, r.Seconds)
+		fmt.Fprintf(&b, "  %s new (%s), %d requests, %.1f s\n", finding.Plural(fresh, "layer"), megabytes(bytes), r.Requests, r.Seconds)
 	} else {
 		fmt.Fprintf(&b, "  %.1f s\n", r.Seconds)
 	}

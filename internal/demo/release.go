@@ -88,7 +88,7 @@ func (c *chain) build(ctx context.Context, r *Release) error {
 			fresh, bytes = fresh+1, bytes+l.Size
 		}
 	}
-	c.say("image", "ok", "%d layers with %d wheels, %s, %s; %d layers new, %s", len(res.Layers), wheels, megabytes(res.Size), res.Platforms[0].Platform, fresh, megabytes(bytes))
+	c.say("image", "ok", "%s with %s, %s, %s; %s new, %s", finding.Plural(len(res.Layers), "layer"), finding.Plural(wheels, "wheel"), megabytes(res.Size), res.Platforms[0].Platform, finding.Plural(fresh, "layer"), megabytes(bytes))
 	c.say("tests", "ok", "%s inside the image; published as %s  (%.1f s)", r.Tests, ledger.Short(r.Digest), c.Now().Sub(start).Seconds())
 	return nil
 }
