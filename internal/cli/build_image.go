@@ -320,6 +320,12 @@ func buildSummary(r *image.Result) string {
 	for _, p := range r.Platforms {
 		fmt.Fprintf(&b, "| %s | `%s` | %v |\n", p.Platform, p.Digest, p.Tested)
 	}
-	fmt.Fprintf(&b, "\n%d layers, %s, %d requests, %.1f s\n", len(r.Layers), megabytes(r.Size), r.Requests, r.Seconds)
+	fmt.Fprintf(&b, "\n%d layers, %s, %d requests, %.1f s; cache: %s\n", len(r.Layers), megabytes(r.Size), r.Requests, r.Seconds, r.Cache)
+	if len(r.Phases) > 0 {
+		b.WriteString("\n| phase | requests | sent | received | seconds |\n|---|---|---|---|---|\n")
+	}
+	for _, p := range r.Phases {
+		fmt.Fprintf(&b, "| %s | %d | %s | %s | %.1f |\n", p.Name, p.Requests, megabytes(p.BytesUp), megabytes(p.BytesDown), p.Seconds)
+	}
 	return b.String()
 }

@@ -108,6 +108,13 @@ func planText(b *strings.Builder, r *image.Result) {
 		for _, name := range slices.Sorted(maps.Keys(p.Folders)) {
 			fmt.Fprintf(b, "    %-*s  %-*s  %s\n", wide[0], finding.Printable(name), wide[1], "folder", finding.Printable(p.Folders[name]))
 		}
+		for i, g := range p.Groups {
+			what := fmt.Sprintf("%d wheels", len(g.Wheels))
+			if len(g.Wheels) == 1 {
+				what, _, _ = strings.Cut(g.Wheels[0], "-")
+			}
+			fmt.Fprintf(b, "    layer %-2d  %s  %s\n", i+1, finding.Printable(what), g.Why)
+		}
 	}
 	for _, n := range r.Notes {
 		fmt.Fprintf(b, "  note: %s\n", finding.Printable(n))

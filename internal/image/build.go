@@ -50,6 +50,7 @@ type builder struct {
 	memory   *memory
 	forget   bool                    // what the cache has is not taken, but replaced
 	made     map[string]dependencies // by platform
+	watch    stopwatch
 }
 
 // Build assembles the image, tests it when asked, and publishes it: in this
@@ -72,6 +73,7 @@ func build(ctx context.Context, r Request, d Deps, forget bool) (*Result, error)
 	}
 	defer b.close()
 	b.ctx, b.forget = ctx, forget
+	b.watch = stopwatch{since: start, at: b.before}
 	images, err := b.assemble(ctx)
 	if err != nil {
 		return nil, err
@@ -88,10 +90,14 @@ func build(ctx context.Context, r Request, d Deps, forget bool) (*Result, error)
 		if err := b.test(ctx, images); err != nil {
 			return nil, err
 		}
+		b.phase("test", "%s", b.result.Verdict)
 	}
 	if b.result.Verdict == finding.Pass {
 		if err := b.publish(ctx, what, images); err != nil {
 			return nil, err
+		}
+		if b.Push {
+			b.phase("publish", "%s", b.result.Digest)
 		}
 		b.remember(ctx, images)
 	}
@@ -125,6 +131,7 @@ func Plan(ctx context.Context, r Request, d Deps) (*Result, error) {
 			return nil, err
 		}
 		b.enterProcesses(processes)
+		b.planLayers(p, choices[p])
 	}
 	b.result.Notes = append(b.result.Notes, b.tree.notes...)
 	b.finish(d.Now().Sub(start))
@@ -162,10 +169,12 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 			}
 		}
 	}
+	b.phase("plan", "%s, %s in the cache", plural(b.count(choices), "wheel", "wheels"), b.inCache(choices))
 	if !b.memory.warm {
 		if err := b.store.fetch(ctx, all); err != nil {
 			return nil, err
 		}
+		b.phase("fetch", "%s", plural(len(all), "wheel", "wheels"))
 	}
 	if err := b.tree.scan(); err != nil {
 		return nil, err
@@ -177,7 +186,34 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 		}
 	}
 	b.result.Notes = append(b.result.Notes, b.tree.notes...)
+	b.phase("assemble", "%s", plural(len(b.result.Layers), "layer", "layers"))
 	return images, nil
+}
+
+func (b *builder) count(choices map[string][]Choice) (n int) {
+	for _, c := range choices {
+		n += len(c)
+	}
+	return n
+}
+
+// inCache says for people how many wheels need not be fetched.
+func (b *builder) inCache(choices map[string][]Choice) string {
+	if b.memory.warm {
+		return "all"
+	}
+	n := 0
+	for _, all := range choices {
+		for _, c := range all {
+			if c.stocked != nil {
+				n++
+			}
+		}
+	}
+	if n == 0 {
+		return "none"
+	}
+	return fmt.Sprint(n)
 }
 
 // platform makes one platform's image.
@@ -278,7 +314,11 @@ func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) 
 		return dependencies{}, err
 	}
 	layers := []*layer.Layer{venv}
-	for _, g := range groups(wheels) {
+	below := 0
+	if m, err := b.bases.images[p].Manifest(); err == nil {
+		below = len(m.Layers)
+	}
+	for _, g := range groups(wheels, below) {
 		l, err := b.layerOf(ctx, p, g)
 		if err != nil {
 			return dependencies{}, err

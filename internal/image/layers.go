@@ -19,11 +19,19 @@ import (
 const (
 	ownLayerSize = 512 << 10
 	maxOwnLayers = 24
+	// maxLayers is a budget below the limits of all runtimes (127 in containerd,
+	// docker and CRI-O), with room for images built on top.
+	maxLayers = 100
+	// otherLayers are the virtual environment, two groups, the project as a wheel
+	// and the application.
+	otherLayers = 5
 )
 
 // groups orders wheels into layers: the large ones by name, then the small ones
-// that fit every platform, then the small ones that do not.
-func groups(all []built) [][]built {
+// that fit every platform, then the small ones that do not. below is the number
+// of the base's layers.
+func groups(all []built, below int) [][]built {
+	own := min(maxOwnLayers, max(0, maxLayers-otherLayers-below))
 	var large, small []built
 	for _, b := range all {
 		if b.size >= ownLayerSize {
@@ -35,9 +43,9 @@ func groups(all []built) [][]built {
 	slices.SortFunc(large, func(a, b built) int {
 		return cmp.Or(cmp.Compare(b.size, a.size), strings.Compare(a.Name, b.Name))
 	})
-	if len(large) > maxOwnLayers {
-		small = append(small, large[maxOwnLayers:]...)
-		large = large[:maxOwnLayers]
+	if len(large) > own {
+		small = append(small, large[own:]...)
+		large = large[:own]
 	}
 	byName := func(a, b built) int { return strings.Compare(a.Name, b.Name) }
 	slices.SortFunc(large, byName)
@@ -60,6 +68,48 @@ func groups(all []built) [][]built {
 		}
 	}
 	return out
+}
+
+// Group is a planned layer of wheels.
+type Group struct {
+	Wheels []string `json:"wheels"`
+	Why    string   `json:"why"`
+}
+
+// planLayers says which wheels share a layer, and why.
+func (b *builder) planLayers(p string, choices []Choice) {
+	var all []built
+	unknown := false
+	for _, c := range choices {
+		unknown = unknown || c.Size == 0
+		all = append(all, built{Installed: &wheel.Installed{Filename: c.Wheel, Name: c.Name, Version: c.Version}, size: c.Size, pure: c.pure})
+	}
+	below := 0
+	if m, err := b.bases.images[p].Manifest(); err == nil {
+		below = len(m.Layers)
+	}
+	i := slices.IndexFunc(b.result.Platforms, func(r Platform) bool { return r.Platform == p })
+	for _, g := range groups(all, below) {
+		planned := Group{Why: why(g)}
+		for _, w := range g {
+			planned.Wheels = append(planned.Wheels, w.Filename)
+		}
+		b.result.Platforms[i].Groups = append(b.result.Platforms[i].Groups, planned)
+	}
+	if unknown {
+		b.note("the index does not say how large every wheel is: which ones get a layer of their own shows when they are there")
+	}
+}
+
+// why is the reason for a group of groups.
+func why(g []built) string {
+	switch {
+	case len(g) == 1 && g[0].size >= ownLayerSize:
+		return fmt.Sprintf("alone: %s, so that another version costs no more than itself", quantity(g[0].size))
+	case g[0].pure:
+		return "together: small, and the same on every platform"
+	}
+	return "together: small, and for this platform"
 }
 
 // workshop makes layers, each once: platforms share those of equal content.

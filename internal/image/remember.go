@@ -36,6 +36,7 @@ func (b *builder) remember(ctx context.Context, images map[string]v1.Image) {
 			return
 		}
 	}
+	b.phase("remember", "dependencies for the next build, in %s", b.memory.store.Repo)
 }
 
 func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error {

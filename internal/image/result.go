@@ -39,8 +39,20 @@ type Result struct {
 	BytesDown int64  `json:"bytes_down"`
 	// Seconds is the time the build took.
 	Seconds float64 `json:"seconds"`
+	// Phases say where requests, bytes and time went, in order. Requests and bytes
+	// to package indexes are not among them, but bytes of downloaded wheels are.
+	Phases []Phase `json:"phases,omitempty"`
 	// Notes are what a person should know, each a sentence.
 	Notes []string `json:"notes,omitempty"`
+}
+
+// Phase is a part of a build.
+type Phase struct {
+	Name      string  `json:"name"`
+	Requests  int64   `json:"requests"`
+	BytesUp   int64   `json:"bytes_up"`
+	BytesDown int64   `json:"bytes_down"`
+	Seconds   float64 `json:"seconds"`
 }
 
 // Platform is one platform's image.
@@ -58,6 +70,8 @@ type Platform struct {
 	// Tested says whether the tests ran in this very image.
 	Tested bool     `json:"tested"`
 	Wheels []Choice `json:"wheels,omitempty"`
+	// Groups are the layers of wheels that are planned (plan alone).
+	Groups []Group `json:"groups,omitempty"`
 }
 
 // Base is the base that was used.
