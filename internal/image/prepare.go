@@ -13,6 +13,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
+	"github.com/fairlead-ci/fairlead/internal/image/start"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
@@ -43,6 +44,9 @@ func prepare(r Request, d Deps) (*builder, error) {
 	slices.Sort(r.Platforms)
 	r.Platforms = slices.Compact(r.Platforms)
 	if err := r.check(); err != nil {
+		return nil, err
+	}
+	if err := start.Check(r.Entrypoint, r.Processes); err != nil {
 		return nil, err
 	}
 	work, err := os.MkdirTemp(d.WorkDir, "fairlead-build-*")

@@ -91,6 +91,11 @@ func Find(in Input) (Plan, error) {
 	return p, nil
 }
 
+// Check refuses commands that cannot be started, before anything is fetched.
+func Check(entrypoint string, extra []string) error {
+	return new(Plan).read(Input{Entrypoint: entrypoint, Extra: extra})
+}
+
 func (p *Plan) note(format string, args ...any) {
 	p.Notes = append(p.Notes, fmt.Sprintf(format, args...))
 }
