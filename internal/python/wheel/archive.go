@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"crypto/sha256"
 	"fmt"
+	"hash"
 	"io"
 	"path"
 	"strings"
@@ -191,21 +192,29 @@ func (a *archive) content(e entry) ([]byte, error) {
 	return data, nil
 }
 
-// sum inflates an entry once, for its digest; archive/zip verifies the CRC.
-func (a *archive) sum(e entry) (out [32]byte, err error) {
+// sum inflates an entry once, for its SHA-256; archive/zip verifies the CRC.
+func (a *archive) sum(e entry) ([32]byte, error) {
+	got, err := a.digest(e, sha256.New())
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return [32]byte(got), nil
+}
+
+// digest inflates an entry into a hash.
+func (a *archive) digest(e entry, h hash.Hash) ([]byte, error) {
 	bad := func(err error) error { return fmt.Errorf("reading wheel %q: entry %q: %w", a.name, e.Name, err) }
 	rc, err := e.Open()
 	if err != nil {
-		return out, bad(err)
+		return nil, bad(err)
 	}
 	defer rc.Close()
-	h := sha256.New()
 	n, err := io.Copy(h, io.LimitReader(rc, int64(e.UncompressedSize64)+1))
 	if err == nil && uint64(n) != e.UncompressedSize64 {
 		err = fmt.Errorf("it has another size than the directory says")
 	}
 	if err != nil {
-		return out, bad(err)
+		return nil, bad(err)
 	}
-	return [32]byte(h.Sum(nil)), nil
+	return h.Sum(nil), nil
 }

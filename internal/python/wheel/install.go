@@ -77,6 +77,7 @@ type installer struct {
 	scripts map[string]bool // names that entry points make
 	lazy    bool            // leave what RECORD promises to be verified later
 	at      map[string]string
+	longer  map[string][]byte // RECORD's digests other than SHA-256
 }
 
 // Install reads a wheel and says what it installs under a scheme. It reads every
@@ -110,7 +111,7 @@ func install(r io.ReaderAt, size int64, filename string, s Scheme, lazy bool) (*
 	if err != nil {
 		return nil, err
 	}
-	in := &installer{a: a, name: n, s: s, scripts: map[string]bool{}, at: map[string]string{}, lazy: lazy}
+	in := &installer{a: a, name: n, s: s, scripts: map[string]bool{}, at: map[string]string{}, longer: map[string][]byte{}, lazy: lazy}
 	if in.info, err = a.distInfo(n); err != nil {
 		return nil, err
 	}
@@ -237,6 +238,9 @@ func (in *installer) file(e entry, rec map[string][32]byte) error {
 	}
 	f := File{Path: dest, Mode: mode, Size: int64(e.UncompressedSize64), Open: e.Open}
 	if f.Raw, err = in.a.raw(e); err != nil {
+		return err
+	}
+	if err := in.checkLonger(e); err != nil {
 		return err
 	}
 	if script && e.UncompressedSize64 <= maxMeta {

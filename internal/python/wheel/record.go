@@ -2,6 +2,7 @@ package wheel
 
 import (
 	"bytes"
+	"crypto/sha512"
 	"encoding/base64"
 	"encoding/csv"
 	"fmt"
@@ -33,17 +34,40 @@ func (in *installer) readRecord() (map[string][32]byte, error) {
 		if len(row) < 2 {
 			continue
 		}
-		algo, sum, ok := strings.Cut(row[1], "=")
-		if !ok || algo != "sha256" {
-			continue
+		algo, sum, _ := strings.Cut(row[1], "=")
+		size := map[string]int{"sha256": 32, "sha384": 48, "sha512": 64}[algo]
+		if size == 0 {
+			continue // none, or one that proves nothing
 		}
 		raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(sum, "="))
-		if err != nil || len(raw) != 32 {
+		if err != nil || len(raw) != size {
 			return nil, in.errf("RECORD: %q has the malformed digest %q", row[0], row[1])
 		}
 		name := path.Clean(strings.TrimLeft(strings.ReplaceAll(row[0], "\\", "/"), "/"))
-		out[name] = [32]byte(raw)
+		if size == 32 {
+			out[name] = [32]byte(raw)
+		} else {
+			in.longer[name] = raw
+		}
 	}
+}
+
+// checkLonger compares a file with the SHA-384 or SHA-512 that RECORD has of it,
+// if it has one: the specification allows them.
+func (in *installer) checkLonger(e entry) error {
+	want, ok := in.longer[e.Name]
+	if !ok {
+		return nil
+	}
+	h := sha512.New()
+	if len(want) == sha512.Size384 {
+		h = sha512.New384()
+	}
+	got, err := in.a.digest(e, h)
+	if err == nil && !bytes.Equal(got, want) {
+		err = in.errf("%q does not match its digest in RECORD", e.Name)
+	}
+	return err
 }
 
 // check compares a file's digest with RECORD's, if RECORD has one.

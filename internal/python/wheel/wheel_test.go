@@ -2,6 +2,8 @@ package wheel_test
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"encoding/base64"
 	"io"
 	"io/fs"
 	"os"
@@ -112,6 +114,18 @@ func TestRefused(t *testing.T) {
 			w.Files["demo_pkg-1.0.dist-info/RECORD"] = "demo_pkg/__init__.py,sha256=" + strings.Repeat("A", 43) + ",6\n"
 			return w
 		}(), nil, "does not match its digest in RECORD"},
+		{"record differs in sha512", func() wheeltest.Wheel {
+			w := good()
+			w.NoRecord = true
+			w.Files["demo_pkg-1.0.dist-info/RECORD"] = "demo_pkg/__init__.py,sha512=" + strings.Repeat("A", 86) + ",6\n"
+			return w
+		}(), nil, `"demo_pkg/__init__.py" does not match its digest in RECORD`},
+		{"record malformed", func() wheeltest.Wheel {
+			w := good()
+			w.NoRecord = true
+			w.Files["demo_pkg-1.0.dist-info/RECORD"] = "demo_pkg/__init__.py,sha384=" + strings.Repeat("A", 43) + ",6\n"
+			return w
+		}(), nil, "malformed digest"},
 		{"no record", func() wheeltest.Wheel { w := good(); w.NoRecord = true; return w }(), nil, "no demo_pkg-1.0.dist-info/RECORD"},
 		{"scheme key", file("demo_pkg-1.0.data/evil/x", "x"), nil, `unknown scheme key "evil"`},
 		{"replaces python", file("demo_pkg-1.0.data/scripts/python3", "x"), nil, "replace the interpreter"},
@@ -211,6 +225,18 @@ func TestOrigin(t *testing.T) {
 		if got != want || recorded != (want != "") {
 			t.Errorf("%q: direct_url.json %s, in RECORD: %v", url, got, recorded)
 		}
+	}
+}
+
+// TestLongerDigests: RECORD may have SHA-384 and SHA-512.
+func TestLongerDigests(t *testing.T) {
+	w := good()
+	w.NoRecord = true
+	a, b := sha512.Sum512([]byte("x = 1\n")), sha512.Sum384([]byte("#!/bin/sh\n"))
+	w.Files["demo_pkg-1.0.dist-info/RECORD"] = "demo_pkg/__init__.py,sha512=" + base64.RawURLEncoding.EncodeToString(a[:]) + ",6\n" +
+		"demo_pkg/tool.sh,sha384=" + base64.RawURLEncoding.EncodeToString(b[:]) + ",10\ndemo_pkg/empty.txt,md5=AA,0\n"
+	if _, err := install(w.Build(), w.Filename()); err != nil {
+		t.Error(err)
 	}
 }
 
