@@ -17,6 +17,11 @@ type Horizon struct {
 	Rate float64
 }
 
+// leastEvidence is what a FAIL needs at least: with a great many requests the
+// evidence of runs without a difference never rises above none at all, and none
+// is what every run begins with.
+const leastEvidence = 1
+
 // Calibrated returns the evidence, as a natural logarithm, at which a FAIL test
 // may reject when it will be looked at over the horizon only. Ville's bound
 // ln(1/level) holds for ever and for any traffic; over a known horizon it is
@@ -43,7 +48,8 @@ func (t Test) Calibrated(h Horizon, level float64, runs int) float64 {
 		peaks[k] = t.peak(r, h, pA, pB, ville)
 	}
 	slices.Sort(peaks)
-	return math.Min(peaks[min(runs-1, int(math.Ceil(float64(runs)*(1-level))))], ville)
+	quantile := peaks[min(runs-1, int(math.Ceil(float64(runs)*(1-level))))]
+	return math.Min(math.Max(quantile, leastEvidence), ville)
 }
 
 // peak is the highest evidence of one simulated run, or enough to know that it

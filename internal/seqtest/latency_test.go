@@ -294,6 +294,9 @@ func TestCalibrated(t *testing.T) {
 	if again := p.Calibrated(h, .01, 1000); again != got {
 		t.Errorf("%v, then %v: a seed decides everything", got, again)
 	}
+	if many := p.Calibrated(Horizon{Ticks: 100, Canary: 1500, Baseline: 13500, Rate: .3}, .01, 200); many < 1 {
+		t.Errorf("a great many requests: %v is reached by no evidence at all", many)
+	}
 	for name, h := range map[string]Horizon{"no ticks": {0, 1, 1, .01}, "no traffic": {10, 0, 10, .01}} {
 		if got := p.Calibrated(h, .01, 100); got != Threshold(.01) {
 			t.Errorf("%s: %v", name, got)
