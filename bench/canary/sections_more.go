@@ -76,8 +76,8 @@ func (p *page) dispersion() {
 		`- A **test before the bound** (the default) spares services with independent errors the price of an uncertain estimate.
 - **Longer history** sharpens the bound: its factor is 1 + 2√(2/(K-1)) over K ticks, 1.45 for ten minutes and 1.18 for an hour.
 - The **plain estimate** without a bound is faster by that factor; half of its estimates are too low, and false alarms rise accordingly.
-- **Per pod**: the variance between pods within a tick instead of that between ticks gives K × (pods - 1) terms, and common bursts do not raise it.
-- **Counting failed clients** instead of failed requests removes the clusters themselves, and is the way to go where a client's identity is at hand: the only one that lowers the price below D.`)
+- **Per pod**: the variance between pods within a tick instead of that between ticks gives K × (pods - 1) terms, and common bursts do not raise it. But where a tick holds one or two clusters it comes out too low, because they make the mean that they are compared with: faster, and above the level. The gate does not use it.
+- **Counting failed clients** instead of failed requests removes the clusters themselves, and is the way to go where a client's identity is at hand: the only one that lowers the price below D and keeps the level.`)
 }
 
 // option is one way to deal with clusters.
