@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/cloudwatch"
+	"github.com/fairlead-ci/fairlead/internal/canary/counts"
+	"github.com/fairlead-ci/fairlead/internal/canary/datadog"
 	"github.com/fairlead-ci/fairlead/internal/canary/probe"
 	"github.com/fairlead-ci/fairlead/internal/canary/prometheus"
 	"github.com/fairlead-ci/fairlead/internal/canary/scrape"
@@ -22,21 +25,23 @@ import (
 // prometheusFlags say what to count, and from which Prometheus.
 type prometheusFlags struct {
 	Prometheus        string        `help:"Address of a Prometheus, or of what speaks its API, that watches both; instead of --baseline and --canary." placeholder:"URL"`
-	BaselineLabels    string        `help:"With --prometheus: labels of the running release's series, such as version=\"1.4.0\"." placeholder:"LABELS"`
-	CanaryLabels      string        `help:"With --prometheus: labels of the canary's series." placeholder:"LABELS"`
+	BaselineLabels    string        `help:"With --prometheus, --datadog, --cloudwatch: labels (tags, dimensions) of the running release's series, such as version=\"1.4.0\"." placeholder:"LABELS"`
+	CanaryLabels      string        `help:"The same of the canary's series." placeholder:"LABELS"`
 	Labels            string        `help:"With --prometheus: labels that both have, such as job=\"web\"." placeholder:"LABELS"`
 	PrometheusToken   string        `help:"Bearer token for it. Give it as an action input, or in INPUT_PROMETHEUS-TOKEN: a command line is readable for others. A name and password go into the address." placeholder:"SECRET"`
 	PrometheusHeader  []string      `help:"Header for it, such as X-Scope-OrgID: acme. Repeatable." sep:"none" placeholder:"NAME: VALUE"`
 	PrometheusCA      string        `name:"prometheus-ca" help:"Certificates that its own is checked with: PEM text, or a file." placeholder:"PEM"`
 	PrometheusCert    string        `help:"Client certificate for it: PEM text, or a file." placeholder:"PEM"`
 	PrometheusKey     string        `help:"Key of the client certificate: PEM text, or a file." placeholder:"PEM"`
-	PrometheusTimeout time.Duration `default:"10s" help:"Longest time for one query."`
+	PrometheusTimeout time.Duration `default:"10s" help:"Longest time for one query to a monitoring service."`
 
 	RequestsMetric string   `help:"Counter of requests, such as http_requests_total{handler!=\"/admin\"}; found by its name if not given." placeholder:"SELECTOR"`
 	BadLabels      string   `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
 	ErrorsMetric   string   `help:"Counter of failed requests, where they have one of their own." placeholder:"SELECTOR"`
 	LatencyMetric  string   `help:"Histogram of response times, such as http_request_duration_seconds; found by its name if not given, none for none." placeholder:"SELECTOR"`
 	AlertRule      []string `help:"With --prometheus: an alerting rule of its that decides, too: one that fires for the canary and not for the baseline fails the gate. A name, a pattern such as Web*, or * for all. Repeatable." sep:"none" placeholder:"NAME"`
+	Datadog        string   `help:"Ask Datadog for the counts: its API's address, such as https://api.datadoghq.eu. DD_API_KEY and DD_APP_KEY are taken from the environment; --requests-metric and --errors-metric are queries in which {{cohort}} stands for --baseline-labels and --canary-labels." placeholder:"URL"`
+	Cloudwatch     string   `help:"Ask Amazon CloudWatch in this region for the counts, with the AWS credentials of the environment; --requests-metric and --errors-metric are NAMESPACE NAME DIMENSION=VALUE,{{cohort}}." placeholder:"REGION"`
 	GaugeMetric    []string `help:"With --prometheus: a reading to compare, which only advises, such as queue=celery_queue_length. Repeatable." sep:"none" placeholder:"NAME=METRIC"`
 }
 
@@ -77,11 +82,19 @@ func (f prometheusFlags) latency() (series.Selector, error) {
 
 // source is what the flags say to watch, and how to let go of it.
 func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, func(), error) {
-	if c.Prometheus == "" && (len(c.Baseline) == 0 && !c.Bake || len(c.Canary) == 0) {
-		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs; or --prometheus URL", "the gate compares two releases, and both need an address")
+	servers := 0
+	for _, given := range []string{c.Prometheus, c.Datadog, c.Cloudwatch} {
+		if given != "" {
+			servers++
+		}
 	}
-	if c.Prometheus != "" && (len(c.Baseline) > 0 || len(c.Canary) > 0 || c.Probe) {
-		return nil, nil, failure.New(failure.Usage, "leave --baseline, --canary and --probe out", "--prometheus knows where both releases are")
+	switch {
+	case servers > 1:
+		return nil, nil, failure.New(failure.Usage, "choose one", "--prometheus, --datadog and --cloudwatch exclude one another")
+	case servers == 0 && (len(c.Baseline) == 0 || len(c.Canary) == 0):
+		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs; or --prometheus URL", "the gate compares two releases, and both need an address")
+	case servers == 1 && (len(c.Baseline) > 0 || len(c.Canary) > 0 || c.Probe):
+		return nil, nil, failure.New(failure.Usage, "leave --baseline, --canary and --probe out", "a monitoring service knows where both releases are")
 	}
 	if c.Host == "" {
 		return c.direct(s, nil)
@@ -114,6 +127,10 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 	if via != nil {
 		transport = via
 	}
+	if c.Datadog != "" || c.Cloudwatch != "" {
+		src, err := c.cloud(s, transport)
+		return src, func() {}, err
+	}
 	if c.Probe {
 		if len(c.Baseline) > 1 || len(c.Canary) > 1 {
 			return nil, nil, failure.New(failure.Usage, "put a load balancer's address in, or leave --probe out", "--probe takes one address a side")
@@ -133,6 +150,31 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 		return nil, nil, err
 	}
 	return src, func() {}, nil
+}
+
+// cloud is the source for --datadog and --cloudwatch.
+func (c *canaryGateCmd) cloud(s *session, via http.RoundTripper) (canary.Source, error) {
+	if c.Datadog != "" {
+		api, app := s.Getenv("DD_API_KEY"), s.Getenv("DD_APP_KEY")
+		s.gha.Mask(api)
+		s.gha.Mask(app)
+		return orNil(datadog.New(datadog.Config{Site: c.Datadog, APIKey: api, AppKey: app, Requests: c.RequestsMetric, Errors: c.ErrorsMetric,
+			Baseline: c.BaselineLabels, Canary: c.CanaryLabels, Timeout: c.PrometheusTimeout, Transport: via}))
+	}
+	secret, token := s.Getenv("AWS_SECRET_ACCESS_KEY"), s.Getenv("AWS_SESSION_TOKEN")
+	s.gha.Mask(secret)
+	s.gha.Mask(token)
+	return orNil(cloudwatch.New(cloudwatch.Config{Region: c.Cloudwatch, Endpoint: s.Getenv("AWS_ENDPOINT_URL_CLOUDWATCH"), AccessKey: s.Getenv("AWS_ACCESS_KEY_ID"),
+		SecretKey: secret, SessionToken: token, Requests: c.RequestsMetric, Errors: c.ErrorsMetric,
+		Baseline: c.BaselineLabels, Canary: c.CanaryLabels, Timeout: c.PrometheusTimeout, Now: s.Now, Transport: via}))
+}
+
+// orNil keeps a nil pointer from becoming a source.
+func orNil(src *counts.Source, err error) (canary.Source, error) {
+	if err != nil {
+		return nil, err
+	}
+	return src, nil
 }
 
 // prometheus is the source for --prometheus.

@@ -1,0 +1,94 @@
+package counts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/fairlead-ci/fairlead/internal/canary"
+)
+
+// Client does the requests of a service's API.
+type Client struct {
+	// Name is the service's, for people.
+	Name    string
+	Timeout time.Duration
+	HTTP    *http.Client
+}
+
+// maxBytes bounds an answer.
+const maxBytes = 8 << 20
+
+// Do sends a request and returns the body of a 200 and the server's clock in
+// seconds. Every error is a *canary.Problem without credentials in it.
+func (c *Client) Do(ctx context.Context, req *http.Request) ([]byte, int64, error) {
+	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	res, err := c.HTTP.Do(req.WithContext(ctx))
+	if err != nil {
+		return nil, 0, c.transport(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxBytes+1))
+	switch {
+	case err != nil:
+		return nil, 0, c.transport(err)
+	case len(body) > maxBytes:
+		return nil, 0, c.Problem("too-large", "the answer is larger than %d MiB", maxBytes>>20)
+	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
+		return nil, 0, c.Problem("status", "answered %d: its credentials are missing, wrong or not allowed to read metrics: %s", res.StatusCode, excerpt(body))
+	case res.StatusCode == http.StatusTooManyRequests:
+		return nil, 0, c.Problem("status", "answered 429: too many queries; raise --interval")
+	case res.StatusCode/100 == 4:
+		p := c.Problem("query", "refused the query (%d): %s", res.StatusCode, excerpt(body))
+		return nil, 0, p
+	case res.StatusCode != http.StatusOK:
+		return nil, 0, c.Problem("status", "answered %d: %s", res.StatusCode, excerpt(body))
+	}
+	now, err := http.ParseTime(res.Header.Get("Date"))
+	if err != nil {
+		return nil, 0, c.Problem("not-api", "the answer does not say what time it is (no Date header)")
+	}
+	return body, now.Unix(), nil
+}
+
+// Problem names what went wrong with the service.
+func (c *Client) Problem(kind, format string, args ...any) *canary.Problem {
+	return &canary.Problem{Kind: kind, Where: c.Name, Detail: c.Name + ": " + fmt.Sprintf(format, args...)}
+}
+
+func (c *Client) transport(err error) *canary.Problem {
+	var timeout interface{ Timeout() bool }
+	var dns *net.DNSError
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return c.Problem("not-found", "the host name is not known")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
+		return c.Problem("timeout", "no answer within %v", c.Timeout)
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return c.Problem("down", "the connection was closed")
+	}
+	return c.Problem("down", "%s", excerpt([]byte(err.Error())))
+}
+
+// excerpt keeps what a service wrote short and on one line.
+func excerpt(body []byte) string {
+	const most = 200
+	s := strings.Map(func(r rune) rune {
+		if r < 0x20 || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(body[:min(len(body), most)]), ""))
+	return strings.TrimSpace(s)
+}
