@@ -91,7 +91,7 @@ func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, 
 	switch {
 	case servers > 1:
 		return nil, nil, failure.New(failure.Usage, "choose one", "--prometheus, --datadog and --cloudwatch exclude one another")
-	case servers == 0 && (len(c.Baseline) == 0 || len(c.Canary) == 0):
+	case servers == 0 && (len(c.Baseline) == 0 && !c.Bake || len(c.Canary) == 0):
 		return nil, nil, failure.New(failure.Usage, "--baseline URL --canary URL: the /metrics of both releases, or with --probe their base URLs; or --prometheus URL", "the gate compares two releases, and both need an address")
 	case servers == 1 && (len(c.Baseline) > 0 || len(c.Canary) > 0 || c.Probe):
 		return nil, nil, failure.New(failure.Usage, "leave --baseline, --canary and --probe out", "a monitoring service knows where both releases are")
@@ -128,6 +128,9 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 		transport = via
 	}
 	if c.Datadog != "" || c.Cloudwatch != "" {
+		if c.Bake {
+			return nil, nil, failure.New(failure.Usage, "use --prometheus, or --before FILE with the /metrics pages", "--bake needs the time before, which is not asked of this service")
+		}
 		src, err := c.cloud(s, transport)
 		return src, func() {}, err
 	}
@@ -145,7 +148,11 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Alone: c.Bake, Counters: counters, Transport: transport})
+	latency, err := c.latency()
+	if err != nil {
+		return nil, nil, err
+	}
+	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Alone: c.Bake, Counters: counters, Latency: latency, Transport: transport})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -72,8 +72,10 @@ type Source struct {
 	counters []series.Counter
 	latency  string
 	chosen   bool
-	rules    *conditions
-	since    map[string]int64 // as resumed
+	// started is when the first look was taken, on the server's clock.
+	started int64
+	rules   *conditions
+	since   map[string]int64 // as resumed
 	// byInstance is set for a side whose labels are not its targets' labels: up
 	// and start time are then asked for by instance.
 	byInstance [2]bool
@@ -174,7 +176,12 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	if err != nil {
 		return canary.Sample{}, err
 	}
-	if end == 0 || s.tally.Interval == 0 || s.tally.End != 0 && end < s.tally.End+s.tally.Interval*9/10 {
+	if s.tally.Origin == 0 && s.started == 0 {
+		s.started = at
+	}
+	// What happened before the gate began is not the canary's: the origin is the
+	// first scrape after it.
+	if end == 0 || s.tally.Interval == 0 || s.tally.Origin == 0 && end < s.started || s.tally.End != 0 && end < s.tally.End+s.tally.Interval*9/10 {
 		return canary.Sample{Pending: true, Notes: append(chosen, notes...)}, nil
 	}
 	// Before anything is counted: what fails here fails for the whole window.

@@ -151,12 +151,15 @@ func (w *world) source(change ...func(*Config)) *Source {
 // origin asks until there is an origin, and begins to count the truth there.
 func (w *world) origin(s *Source) canary.Sample {
 	w.t.Helper()
+	var notes []string
 	for range 40 {
 		got, err := s.Sample(w.t.Context())
 		if err != nil {
 			w.t.Fatal(err)
 		}
+		notes = append(notes, got.Notes...)
 		if got.Origin {
+			got.Notes = notes
 			return got
 		}
 		w.run(5)
