@@ -246,7 +246,7 @@ func TestConformanceInstalledTrees(t *testing.T) {
 			}
 		})
 	}
-	report("Installed trees", fmt.Sprintf("%d projects, %d of the %d targets: %d files, compared by content and x-bit. Every difference has one of these reasons:\n\n%s", trees, len(covered), len(targets()), files, explain(table)))
+	report("Installed trees", fmt.Sprintf("%d projects over %d of %d targets: %d files, compared by content and x-bit. Every difference has one of these reasons:\n\n%s", trees, len(covered), len(targets()), files, explain(table)))
 	t.Logf("%d trees over %d targets, %d files\n%s", trees, len(covered), files, explain(table))
 }
 
