@@ -133,5 +133,5 @@ runs in percent that came to an answer within the hour, where it is below 99.5. 
 
 ## What must be shown
 
-` + p.verdicts() + "\n" + strings.Join(p.sections, "\n\n") + "\n"
+` + p.verdicts() + "\n" + strings.Join(p.sections, "\n") + "\n"
 }

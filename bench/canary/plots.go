@@ -68,7 +68,7 @@ func frame(title string, groups []string, rules []string, levels []point, names 
 	}
 	for i, g := range groups {
 		left := at(float64(plotGroup*i)) - step()/2
-		fmt.Fprintf(&b, `<path class="g" d="M%.1f %gV%g"/><text x="%.1f" y="%g">%s</text>`+"\n", left, plotTop, plotBottom+40, left+4, plotBottom+36, g)
+		fmt.Fprintf(&b, `<path class="g" d="M%.1f %gV%g"/><text x="%.1f" y="%g">%s</text>`+"\n", left, plotTop, plotBottom+62, left+4, plotBottom+58, g)
 	}
 	for i, c := range append(append(traffic(), traffic()...), append(traffic(), traffic()...)...) {
 		px := at(float64(i))

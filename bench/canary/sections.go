@@ -154,7 +154,7 @@ func (p *page) often() {
 		}
 		t.add(row...)
 		if i == 0 {
-			p.show("the same, default, a look every 5 s as with two addresses", "%s min", words(got["PASS, default"]))
+			p.show("PASS within +0.5 pp, default, a look every 5 s as with two addresses", "%s min", words(got["PASS, default"]))
 		}
 	}
 	p.section("A look every five seconds", "100/10 as the gate watches two addresses: 720 looks in an hour. The first row has no difference: the numbers in brackets are its false alarms in %.", t.String())
