@@ -1,6 +1,8 @@
 package image_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -107,5 +109,34 @@ func TestIndexMischief(t *testing.T) {
 				break
 			}
 		}
+	}
+}
+
+// Ctrl-C in the middle of a push: an error, and no tag.
+func TestCancelledPush(t *testing.T) {
+	_, r, reg := warmWorld(t, registry.Options{})
+	reg.Fail(registry.Fault{Method: "POST", Wait: time.Hour})
+	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := image.Build(ctx, r, deps())
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) > 20*time.Second {
+		t.Errorf("after %s: %v", time.Since(start), err)
+	}
+	if tags := reg.Tags("acme/shop"); len(tags) > 0 {
+		t.Errorf("tags %v", tags)
+	}
+}
+
+// A full disk, or none: an error, and no tag.
+func TestNoRoom(t *testing.T) {
+	_, r, reg := warmWorld(t, registry.Options{})
+	d := deps()
+	d.WorkDir = "/dev/null/no room"
+	if _, err := image.Build(t.Context(), r, d); err == nil {
+		t.Error("built without a folder to work in")
+	}
+	if tags := reg.Tags("acme/shop"); len(tags) > 0 {
+		t.Errorf("tags %v", tags)
 	}
 }
