@@ -62,7 +62,7 @@ func TestCanaryReleases(t *testing.T) {
 		{"crash loop", "the application dies every 8 seconds and is started again", "fail", fmt.Sprintf(forever, "8"), nil, nil},
 		{"never starts", "a variable is missing: it dies at once, for ever", "fail", fmt.Sprintf(forever, "60"), []string{"SECRET_KEY="}, nil},
 
-		{"memory leak", "keeps 40 kB of every request", "warn", "", []string{"LEAK_KB=40"}, []string{"--min-duration", "5m30s", "--deadline", "8m"}},
+		{"memory leak", "keeps 40 kB of every request", "warn", "", []string{"LEAK_KB=40"}, []string{"--interval", "2s", "--min-duration", "6m", "--deadline", "8m"}},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			stop := s.launch(t, "canary", r.shell, append(append([]string{}, everyday...), r.env...)...)
