@@ -157,7 +157,7 @@ func TestBootstrapRelease(t *testing.T) {
 	began := time.Now()
 	out, code := finish(t, step(t, n, action, "pin-check", job, env...))
 	first := time.Since(began)
-	if code != 0 || !strings.Contains(out, "no findings in 18 subjects") || srv.hits.Load() != 1 {
+	if code != 0 || !strings.Contains(out, "no findings in 19 subjects") || srv.hits.Load() != 1 {
 		t.Fatalf("exit code %d, %d requests\n%s", code, srv.hits.Load(), out)
 	}
 	if o, _ := os.ReadFile(filepath.Join(job, "output")); !strings.Contains(string(o), "verdict<<") {
@@ -219,7 +219,7 @@ func TestBootstrapRelease(t *testing.T) {
 	}))
 	defer proxy.Close()
 	out, code = finish(t, step(t, n, action, "pin-check", t.TempDir(), "FAIRLEAD_MIRROR=http://downloads.example", "HTTP_PROXY="+proxy.URL, "http_proxy="+proxy.URL, "INPUT_PATH="+example(t), "PATH="+withoutEngine(t)))
-	if code != 0 || !strings.Contains(out, "no findings in 18 subjects") {
+	if code != 0 || !strings.Contains(out, "no findings in 19 subjects") {
 		t.Errorf("through a proxy: exit code %d\n%s", code, out)
 	}
 }
@@ -236,7 +236,7 @@ func TestBootstrapBuildsFromSource(t *testing.T) {
 
 	// The repository itself is a commit without a release.
 	out, code := finish(t, step(t, n, repo(t), "pin-check", t.TempDir(), env...))
-	if code != 0 || !strings.Contains(out, "no findings in 18 subjects") || !strings.Contains(out, "building from source") {
+	if code != 0 || !strings.Contains(out, "no findings in 19 subjects") || !strings.Contains(out, "building from source") {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 
