@@ -2,6 +2,7 @@ package canary
 
 import (
 	"math"
+	"slices"
 
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -12,8 +13,9 @@ import (
 type reader struct {
 	m                Metric
 	alpha            float64
-	every            float64 // seconds between two looks
+	every            float64 // seconds between two looks that are planned
 	baseline, canary []float64
+	at               []float64 // when they were read, in seconds
 	lower            float64
 	known            bool
 	leak             float64
@@ -50,13 +52,28 @@ func (r *reader) step(t *Tick) bool {
 	if r.m.Direction == Down {
 		a, b = b, a
 	}
-	r.canary, r.baseline = append(r.canary, a), append(r.baseline, b)
-	size := int(math.Max(math.Ceil(gaugeBatch/r.every), math.Ceil(10*seqtest.AutocorrelationTime(r.baseline))))
+	r.canary, r.baseline, r.at = append(r.canary, a), append(r.baseline, b), append(r.at, t.Seconds)
+	size := int(math.Max(math.Ceil(gaugeBatch/r.spacing()), math.Ceil(10*seqtest.AutocorrelationTime(r.baseline))))
 	if lower, ok := seqtest.GaugeExcess(r.baseline, r.canary, r.m.Fail, size, 10, r.alpha); ok {
 		r.lower, r.known = lower, true
 	}
 	r.grow()
 	return true
+}
+
+// spacing is how far apart the readings are: the median, since a source that is
+// scraped less often than it is asked has nothing new at many a look, and one that
+// stops for a while leaves a gap.
+func (r *reader) spacing() float64 {
+	if len(r.at) < 3 {
+		return r.every
+	}
+	gaps := make([]float64, len(r.at)-1)
+	for i := range gaps {
+		gaps[i] = r.at[i+1] - r.at[i]
+	}
+	slices.Sort(gaps)
+	return math.Max(gaps[len(gaps)/2], 1e-3)
 }
 
 // grow keeps the evidence for a canary that grows against the baseline.
@@ -65,7 +82,7 @@ func (r *reader) grow() {
 	for i := range diff {
 		diff[i] = r.canary[i] - r.baseline[i]
 	}
-	means := seqtest.BatchMeans(diff, int(math.Max(1, math.Ceil(leakBatch/r.every))))
+	means := seqtest.BatchMeans(diff, int(math.Max(1, math.Ceil(leakBatch/r.spacing()))))
 	r.leak = 0
 	if n := len(means); n > 1 && means[n-1]-means[0] > leakGrowth*math.Abs(r.baseline[0]) {
 		r.leak = seqtest.GrowthLnE(means)
