@@ -292,5 +292,5 @@ func (w *world) index() (*registry.Trouble, index.Config) {
 	tr := &registry.Trouble{Next: mux}
 	s := httptest.NewServer(tr)
 	w.t.Cleanup(s.Close)
-	return tr, index.Config{IndexURL: s.URL + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
+	return tr, index.Config{IndexURL: s.URL + "/simple", HTTP: &http.Client{Timeout: 500 * time.Millisecond}, Sleep: func(context.Context, time.Duration) error { return nil }}
 }

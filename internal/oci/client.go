@@ -69,7 +69,7 @@ func New(o Options) *Client {
 	}
 	next := o.Transport
 	if next == nil {
-		next = defaultTransport()
+		next = defaultTransport(o.Patience)
 	}
 	m := &meter{next: &guard{next: next, insecure: insecure}, existing: map[string]bool{}}
 	firm := &steady{next: m, tries: cmp.Or(o.Tries, 4), delay: cmp.Or(o.RetryDelay, 500*time.Millisecond), sleep: clock.Sleep}

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -127,7 +128,7 @@ func Loopback(host string) bool {
 	return ip != nil && ip.IsLoopback()
 }
 
-func defaultTransport() http.RoundTripper {
+func defaultTransport(patience time.Duration) http.RoundTripper {
 	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
@@ -138,6 +139,6 @@ func defaultTransport() http.RoundTripper {
 		TLSHandshakeTimeout:   10 * time.Second,
 		ExpectContinueTimeout: time.Second,
 		// A registry may take its time to commit a large blob.
-		ResponseHeaderTimeout: 2 * time.Minute,
+		ResponseHeaderTimeout: cmp.Or(patience, 2*time.Minute),
 	}
 }
