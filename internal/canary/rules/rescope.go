@@ -11,6 +11,9 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
 )
 
+// metricName is the label that holds a series' name (Prometheus' data model).
+const metricName = "__name__"
+
 // maxDepth bounds how far recording rules are followed into one another.
 const maxDepth = 8
 
@@ -152,7 +155,7 @@ func (r *rewriter) selector(v *parser.VectorSelector, more []*labels.Matcher, de
 	name := v.Name
 	var own []*labels.Matcher
 	for _, m := range v.LabelMatchers {
-		if m.Name == labels.MetricName {
+		if m.Name == metricName {
 			if m.Type != labels.MatchEqual {
 				return nil, fmt.Errorf("%s has no metric name of its own", v)
 			}
@@ -177,7 +180,7 @@ func (r *rewriter) selector(v *parser.VectorSelector, more []*labels.Matcher, de
 		}
 	}
 	v.Name = name
-	v.LabelMatchers = []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, labels.MetricName, name)}
+	v.LabelMatchers = []*labels.Matcher{labels.MustNewMatcher(labels.MatchEqual, metricName, name)}
 	for _, m := range own {
 		// What tells the sides apart is replaced; what they share stays, too.
 		if !slices.ContainsFunc(r.to.Own, func(o series.Matcher) bool { return o.Label == m.Name }) {
