@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"time"
 )
 
-// steady goes on with an answer whose connection broke, where it broke: for
-// manifests and blobs alike, whoever asked for them.
+// steady asks again where there was no answer in time, and goes on with one whose
+// connection broke, where it broke: for manifests and blobs alike, whoever asked
+// for them. It stands above the meter, which counts what it asks.
 type steady struct {
 	next  http.RoundTripper
 	tries int
@@ -20,11 +22,27 @@ type steady struct {
 
 // RoundTrip implements http.RoundTripper.
 func (s *steady) RoundTrip(req *http.Request) (*http.Response, error) {
-	resp, err := s.next.RoundTrip(req)
+	resp, err := s.ask(req)
 	if err == nil && req.Method == http.MethodGet && resp.StatusCode == http.StatusOK && resp.ContentLength > 0 && req.Header.Get("Range") == "" {
 		resp.Body = &steadyBody{s: s, req: req, first: resp, body: resp.Body, left: s.tries}
 	}
 	return resp, err
+}
+
+// maxAsked bounds how often a question is asked that gets no answer.
+const maxAsked = 3
+
+// ask asks again where a registry did not begin to answer in time, for what is
+// safe to ask twice: the client above takes that for the end.
+func (s *steady) ask(req *http.Request) (*http.Response, error) {
+	safe := (req.Method == http.MethodGet || req.Method == http.MethodHead) && (req.Body == nil || req.Body == http.NoBody)
+	for n := 1; ; n++ {
+		resp, err := s.next.RoundTrip(req)
+		var late net.Error
+		if err == nil || !safe || n == maxAsked || req.Context().Err() != nil || !errors.As(err, &late) || !late.Timeout() {
+			return resp, err
+		}
+	}
 }
 
 type steadyBody struct {

@@ -129,7 +129,7 @@ func Loopback(host string) bool {
 }
 
 func defaultTransport(patience time.Duration) http.RoundTripper {
-	return unstuck{&http.Transport{
+	return &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
 		ForceAttemptHTTP2:     true,
@@ -140,24 +140,5 @@ func defaultTransport(patience time.Duration) http.RoundTripper {
 		ExpectContinueTimeout: time.Second,
 		// A registry may take its time to commit a large blob.
 		ResponseHeaderTimeout: cmp.Or(patience, 2*time.Minute),
-	}}
-}
-
-// unstuck asks again where a registry did not begin to answer in time, for what
-// is safe to ask twice: the client above takes that for the end.
-type unstuck struct{ next http.RoundTripper }
-
-// maxStuck bounds how often a question is asked.
-const maxStuck = 3
-
-// RoundTrip implements http.RoundTripper.
-func (u unstuck) RoundTrip(req *http.Request) (*http.Response, error) {
-	for n := 1; ; n++ {
-		resp, err := u.next.RoundTrip(req)
-		var late net.Error
-		safe := (req.Method == http.MethodGet || req.Method == http.MethodHead) && (req.Body == nil || req.Body == http.NoBody)
-		if err == nil || !safe || n == maxStuck || req.Context().Err() != nil || !errors.As(err, &late) || !late.Timeout() {
-			return resp, err
-		}
 	}
 }
