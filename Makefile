@@ -66,6 +66,10 @@ bench-canary: ## the judge and its peers, simulated: false alarms and time to de
 	@scripts/need unit
 	go run ./bench/canary
 
+e2e-canary: build ## twenty releases and four rollouts judged end to end: half an hour, on a calm machine
+	@scripts/need e2e-canary
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_E2E_CANARY=$(CURDIR)/bench/canary/e2e.md go test -tags e2e -count=1 -timeout 60m -v -run 'TestCanaryReleases' ./e2e
+
 bench-build-image: ## conversion, growth and warm builds beside the peers
 	@scripts/need bench
 	bench/build-image/run

@@ -46,7 +46,7 @@ type targetFlags struct {
 	Grace         time.Duration `default:"10s" help:"Target container: how long a release may take to stop."`
 	Switch        string        `help:"Target container: program that sends the traffic to FAIRLEAD_UPSTREAM (IP:PORT), for a proxy on the host." placeholder:"COMMAND"`
 	Drain         time.Duration `default:"5s" help:"Target container: pause between the switch and the stop of the old release."`
-	Timeout       time.Duration `default:"15m" help:"Target command: when it is given up."`
+	Timeout       time.Duration `default:"15m" help:"When a target's command or --switch is given up."`
 }
 
 // promoteCmd is the definition of promote.
@@ -324,11 +324,15 @@ func (t *targetFlags) container(s *session, e engine.Engine) (*target.Container,
 		return nil, err
 	}
 	if len(argv) > 0 {
+		// Its output is foreign, and it may hang: it is run as a target's command is.
+		hook := &target.Command{Argv: argv, Environ: os.Environ(), Timeout: t.Timeout, Output: s.Stderr}
 		c.Switch = func(ctx context.Context, r promote.Release, upstream string) error {
-			cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-			cmd.Env = append(os.Environ(), "FAIRLEAD_UPSTREAM="+upstream, "FAIRLEAD_SERVICE="+r.Service, "FAIRLEAD_ENVIRONMENT="+r.Environment, "FAIRLEAD_DIGEST="+r.Digest)
-			cmd.Stdout, cmd.Stderr = s.Stderr, s.Stderr
-			return cmd.Run()
+			phase := "promote"
+			if r.Rollback {
+				phase = "rollback"
+			}
+			return hook.Do(ctx, []string{"FAIRLEAD_UPSTREAM=" + upstream, "FAIRLEAD_SERVICE=" + r.Service, "FAIRLEAD_ENVIRONMENT=" + r.Environment,
+				"FAIRLEAD_DIGEST=" + r.Digest, "FAIRLEAD_SEQ=" + strconv.Itoa(r.Seq), "FAIRLEAD_PHASE=" + phase})
 		}
 	}
 	return c, nil

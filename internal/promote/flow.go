@@ -118,7 +118,8 @@ func (r *run) gateLock() {
 
 func (r *run) release() Release {
 	return Release{Service: r.Service, Environment: r.Environment, Image: r.Image, Digest: r.Digest,
-		Previous: r.head.Running.Digest, PreviousRepo: r.head.Running.Image, Seq: r.head.Seq}
+		Previous: r.head.Running.Digest, PreviousRepo: r.head.Running.Image, Seq: r.head.Seq,
+		Rollback: r.head.Kind == ledger.Rollback}
 }
 
 // promote brings the digest into the environment, or starts it as canary.

@@ -60,6 +60,8 @@ type Release struct {
 	Image, Digest          string
 	Previous, PreviousRepo string // digest and repository that ran before, "" for the first release
 	Seq                    int
+	// Rollback says that the release ran here before and is returned to.
+	Rollback bool
 }
 
 // Observation is what a target runs now.

@@ -103,7 +103,7 @@ func (c *Container) restore(ctx context.Context, r promote.Release) error {
 		return nil
 	}
 	old := r
-	old.Image, old.Digest, old.Previous = r.PreviousRepo, r.Previous, ""
+	old.Image, old.Digest, old.Previous, old.Rollback = r.PreviousRepo, r.Previous, "", true
 	if _, err := c.start(ctx, old, roleRelease, *c.Publish); err != nil {
 		return fmt.Errorf("the old release could not be started again either: %w", err)
 	}
@@ -134,14 +134,14 @@ func (c *Container) Abort(ctx context.Context, r promote.Release) (string, error
 	for _, k := range all {
 		if k.role == roleRelease && k.Running && k.digest == r.Previous {
 			if c.Switch != nil {
-				err = c.Switch(ctx, promote.Release{Service: r.Service, Environment: r.Environment, Image: r.PreviousRepo, Digest: r.Previous, Seq: k.seq}, c.upstream(k.Container))
+				err = c.Switch(ctx, promote.Release{Service: r.Service, Environment: r.Environment, Image: r.PreviousRepo, Digest: r.Previous, Seq: k.seq, Rollback: true}, c.upstream(k.Container))
 			}
 			return "the canary is gone; the release before never stopped", err
 		}
 	}
 	// A crash between stop and start: bring the old release back.
 	old := r
-	old.Image, old.Digest, old.Previous = r.PreviousRepo, r.Previous, ""
+	old.Image, old.Digest, old.Previous, old.Rollback = r.PreviousRepo, r.Previous, "", true
 	if err := c.Engine.Pull(ctx, ref(old)); err != nil {
 		return "", fmt.Errorf("pulling %s: %w", ref(old), err)
 	}

@@ -22,9 +22,10 @@ import (
 // Command rolls out by the user's own program. It is run without a shell, with
 // FAIRLEAD_IMAGE (repository@digest), FAIRLEAD_DIGEST, FAIRLEAD_ENVIRONMENT,
 // FAIRLEAD_SERVICE, FAIRLEAD_PREVIOUS (repository@digest, empty at first),
-// FAIRLEAD_PREVIOUS_DIGEST, FAIRLEAD_SEQ and FAIRLEAD_PHASE (promote, canary or
-// abort) in its environment, and must be safe to repeat. FAIRLEAD_SEQ grows with
-// every promotion: a program that sees a lower one than before must refuse.
+// FAIRLEAD_PREVIOUS_DIGEST, FAIRLEAD_SEQ and FAIRLEAD_PHASE (promote, rollback,
+// canary, abort or observe) in its environment, and must be safe to repeat.
+// FAIRLEAD_SEQ grows with every promotion: a program that sees a lower one than
+// before must refuse.
 type Command struct {
 	Argv    []string
 	Environ []string
@@ -85,6 +86,9 @@ func (b *bounded) Write(p []byte) (int, error) {
 
 // Apply implements promote.Target.
 func (c *Command) Apply(ctx context.Context, r promote.Release) (string, error) {
+	if r.Rollback {
+		return c.phase(ctx, "rollback", r)
+	}
 	return c.phase(ctx, "promote", r)
 }
 

@@ -64,6 +64,25 @@ func TestCommandPhase(t *testing.T) {
 	}
 }
 
+// TestCommandPhases: a program is told what it is run for.
+func TestCommandPhases(t *testing.T) {
+	c, out := command(t, `echo "$FAIRLEAD_PHASE"`)
+	back := promote.Release{Rollback: true}
+	for _, f := range []func() (string, error){
+		func() (string, error) { return c.Apply(t.Context(), promote.Release{}) },
+		func() (string, error) { return c.Apply(t.Context(), back) },
+		func() (string, error) { return c.Canary(t.Context(), promote.Release{}) },
+		func() (string, error) { return c.Abort(t.Context(), back) },
+	} {
+		if _, err := f(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := "  | promote\n  | rollback\n  | canary\n  | abort\n"; out.String() != want {
+		t.Errorf("phases %q, want %q", out, want)
+	}
+}
+
 // TestCommandCancelled: a cancellation reaches what the program has started.
 func TestCommandCancelled(t *testing.T) {
 	c, _ := command(t, "sleep 60 & wait")
