@@ -2,12 +2,9 @@ package counts
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -63,22 +60,13 @@ func (c *Client) Problem(kind, format string, args ...any) *canary.Problem {
 	return &canary.Problem{Kind: kind, Where: c.Name, Detail: c.Name + ": " + fmt.Sprintf(format, args...)}
 }
 
+// transport turns a transport error into a phrase without the address.
 func (c *Client) transport(err error) *canary.Problem {
-	var timeout interface{ Timeout() bool }
-	var dns *net.DNSError
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
+	kind, phrase, rest := canary.Transport(err, c.Timeout)
+	if phrase == "" {
+		phrase = excerpt([]byte(rest.Error()))
 	}
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return c.Problem("not-found", "the host name is not known")
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return c.Problem("timeout", "no answer within %v", c.Timeout)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return c.Problem("down", "the connection was closed")
-	}
-	return c.Problem("down", "%s", excerpt([]byte(err.Error())))
+	return c.Problem(kind, "%s", phrase)
 }
 
 // excerpt keeps what a service wrote short and on one line.

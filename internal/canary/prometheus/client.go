@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -236,25 +235,15 @@ func (c *client) where() string {
 
 // transport turns a transport error into a phrase without the address.
 func (c *client) transport(err error) *canary.Problem {
-	var timeout interface{ Timeout() bool }
-	var dns *net.DNSError
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
+	kind, phrase, rest := canary.Transport(err, c.timeout)
+	if phrase != "" {
+		return c.problem(kind, "%s", phrase)
 	}
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return c.problem("not-found", "the host name is not known")
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return c.problem("timeout", "no answer within %v", c.timeout)
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return c.problem("down", "the connection was closed")
-	}
-	text := err.Error()
+	text := rest.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 && !strings.Contains(text, "tls:") && !strings.Contains(text, "x509:") {
 		text = text[i+2:]
 	}
-	return c.problem("down", "%s", excerpt(text))
+	return c.problem(kind, "%s", excerpt(text))
 }
 
 // excerpt keeps what the server wrote short and on one line.

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"mime"
-	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -76,26 +74,15 @@ func (s *Source) fetch(ctx context.Context, in *instance) (answer, error) {
 // reason turns a transport error into a kind and a phrase without the address,
 // which may hold credentials.
 func (s *Source) reason(err error) (kind, detail string) {
-	var timeout interface{ Timeout() bool }
-	var dns *net.DNSError
-	var wrapped *url.Error
-	if errors.As(err, &wrapped) {
-		err = wrapped.Err
+	kind, phrase, rest := canary.Transport(err, s.cfg.Timeout)
+	if phrase != "" {
+		return kind, phrase
 	}
-	switch {
-	case errors.As(err, &dns) && dns.IsNotFound:
-		return "not-found", "the host name is not known"
-	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		return "timeout", fmt.Sprintf("no answer within %v", s.cfg.Timeout)
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return "down", "the connection was closed"
-	}
-	text := err.Error()
+	text := rest.Error()
 	if i := strings.LastIndex(text, ": "); i >= 0 {
 		text = text[i+2:]
 	}
-	return "down", text
+	return kind, text
 }
 
 // limited is an io.LimitedReader that tells the limit from the end.
