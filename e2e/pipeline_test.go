@@ -202,6 +202,22 @@ type runOutcome struct {
 	outputs map[string]map[string]string // job, and "job/step": outputs of its steps, later ones over earlier ones
 }
 
+// of returns the log of the jobs that did not end as wanted, else the whole:
+// who reads a failed test should not have to look for them.
+func (o runOutcome) of(want map[string]string) string {
+	var b strings.Builder
+	for line := range strings.Lines(o.log) {
+		job, _, _ := strings.Cut(strings.TrimPrefix(line, "["), "]")
+		if o.jobs[job] != want[job] {
+			b.WriteString(line)
+		}
+	}
+	if b.Len() == 0 {
+		return o.log
+	}
+	return b.String()
+}
+
 // push runs the caller's workflow for a push, as GitHub would.
 func (p *platform) push(t *testing.T, sha string) runOutcome {
 	t.Helper()
@@ -379,7 +395,7 @@ deadline = "2m"
 		digests = append(digests, digest)
 		t.Logf("release %d: %s in %v", n+1, digest, time.Since(began).Round(time.Second))
 		if good := n < 2; (out.code == 0) != good || !maps.Equal(out.jobs, want) {
-			t.Fatalf("release %d: exit code %d, jobs %v, want %v\n%s", n+1, out.code, out.jobs, want, out.log)
+			t.Fatalf("release %d: exit code %d, jobs %v, want %v\n%s", n+1, out.code, out.jobs, want, out.of(want))
 		}
 		for _, job := range []string{"staging", "production"} {
 			if got, ran := out.outputs[job]["digest"], want[job] != ""; ran && got != digest {
@@ -449,7 +465,7 @@ def pytest_collection_modifyitems(config, items):
 	out := p.push(t, p.release(t, 1, files))
 	want := map[string]string{"check": "success", "plan": "success", "test": "success", "report": "success", "package": "success", "staging": "success", "production": "success"}
 	if out.code != 0 || !maps.Equal(out.jobs, want) {
-		t.Fatalf("exit code %d, jobs %v\n%s", out.code, out.jobs, out.log)
+		t.Fatalf("exit code %d, jobs %v\n%s", out.code, out.jobs, out.of(want))
 	}
 	if plan, made := out.outputs["plan"]["digest"], out.outputs["package"]["digest"]; plan != made || made == "" {
 		t.Errorf("planned %q, published %q", plan, made)
