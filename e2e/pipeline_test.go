@@ -379,7 +379,7 @@ probe = true
 probe-rate = 120
 probe-path = ["/greet/e2e"]
 interval = "1s"
-deadline = "2m"
+deadline = "6m"
 `, staging, production),
 	}
 	var digests []string
