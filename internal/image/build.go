@@ -18,6 +18,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image/start"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
+	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 // builder is one build on its way.
@@ -297,9 +298,12 @@ func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) 
 	var wheels []built
 	var fetched []Choice
 	for _, c := range choices {
-		if c.stocked != nil {
+		switch {
+		case c.single != nil:
+			wheels = append(wheels, recalledSingle(c.single, c, wheel.Scheme{Python: facts.Target.Python}.Site()))
+		case c.stocked != nil:
 			wheels = append(wheels, recalledWheel(*c.stocked))
-		} else {
+		default:
 			fetched = append(fetched, c)
 		}
 	}

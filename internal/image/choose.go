@@ -67,6 +67,9 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 			choices[p] = append(choices[p], more...)
 			slices.SortFunc(choices[p], func(a, b Choice) int { return strings.Compare(a.Name, b.Name) })
 		}
+		if err := b.restockWheels(ctx, choices); err != nil {
+			return nil, err
+		}
 	}
 	for _, p := range b.Platforms {
 		b.result.Platforms = append(b.result.Platforms, Platform{Platform: p, Target: b.bases.facts[p].Target.String(), System: b.bases.facts[p].System, Folders: b.folders(p), Wheels: choices[p]})

@@ -17,8 +17,8 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
-// Whatever the registry or the index does to any single request of a build, cold
-// or warm: the right digest, or an error, and nothing half-pushed under a tag.
+// Whatever the registry or the index does to any single request of a build, cold,
+// warm, or with large wheels that another build left: the right digest, or an error, and nothing half-pushed under a tag.
 func TestMischief(t *testing.T) {
 	_, r, _ := warmWorld(t, registry.Options{})
 	modes := registry.Mischiefs
@@ -26,19 +26,22 @@ func TestMischief(t *testing.T) {
 		modes = []registry.Mischief{registry.Cuts, registry.Lies}
 		r.Platforms = []string{"linux/amd64"}
 	}
-	for _, warm := range []bool{false, true} {
+	worlds := []string{"cold", "warm", "wheels", "wheels elsewhere"}
+	if os.Getenv("FAIRLEAD_FAULTS") == "" {
+		worlds = worlds[:3]
+	}
+	for _, before := range worlds {
 		for _, kind := range modes {
-			for n := 0; ; n++ {
-				hit := mischief(t, r, warm, kind, n)
-				if hit == "" {
-					break
-				}
+			n := 0
+			for mischief(t, r, before, kind, n) != "" {
+				n++
 			}
+			t.Logf("%s, %s: %d requests", before, kind, n)
 		}
 	}
 }
 
-func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, n int) string {
+func mischief(t *testing.T, r image.Request, before string, kind registry.Mischief, n int) string {
 	t.Helper()
 	reg, err := registry.Start(t.Context(), registry.Options{Strict: true, NoSingle: n%2 == 1})
 	if err != nil {
@@ -52,10 +55,19 @@ func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, 
 	if err := d.Registry.Push(t.Context(), base, baseIndex(t), nil); err != nil {
 		t.Fatal(err)
 	}
-	if warm {
+	cacheRepo := "acme/shop"
+	if before == "wheels elsewhere" {
+		cacheRepo = "shared/cache"
+		r.CacheRepo = reg.Addr + "/" + cacheRepo
+	}
+	if before != "cold" {
 		first := r
 		first.Tags = []string{"v0"}
 		build(t, first, deps())
+	}
+	if strings.HasPrefix(before, "wheels") {
+		reg.Untag(cacheRepo, cache.Prefix)
+		reg.Untag(cacheRepo, cache.LastPrefix)
 	}
 	off := r
 	off.Cache, off.Push = image.CacheOff, false
@@ -64,7 +76,7 @@ func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, 
 	reg.Trouble.Make(n, kind)
 	res, err := image.Build(t.Context(), r, d)
 	_, hit := reg.Trouble.Seen()
-	at := fmt.Sprintf("warm=%v: request %d (%s) %s", warm, n, hit, kind)
+	at := fmt.Sprintf("%s: request %d (%s) %s", before, n, hit, kind)
 	tags := reg.Tags("acme/shop")
 	switch {
 	case err == nil && (res.Digest != want || tags["v1"] != want):
@@ -74,9 +86,11 @@ func mischief(t *testing.T, r image.Request, warm bool, kind registry.Mischief, 
 	case err != nil && failure.HintOf(err) == "" && failure.CodeOf(err) != failure.Answer:
 		t.Errorf("%s: no hint: %v", at, err)
 	}
-	for tag := range tags {
-		if lack := reg.Complete("acme/shop", tag); lack != "" && !strings.HasPrefix(tag, cache.Prefix) {
-			t.Errorf("%s: tag %s lacks %s", at, tag, lack)
+	for _, repo := range []string{"acme/shop", cacheRepo} {
+		for tag := range reg.Tags(repo) {
+			if lack := reg.Complete(repo, tag); lack != "" {
+				t.Errorf("%s: tag %s of %s lacks %s", at, tag, repo, lack)
+			}
 		}
 	}
 	return hit

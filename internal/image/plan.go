@@ -34,7 +34,8 @@ type Choice struct {
 	pure bool
 	// stocked is the wheel as the cache has it: it need not be fetched.
 	stocked *cache.Wheel
-	hint    bool // the lock says where the file is, not an index
+	single  *cache.Single // where it came alone
+	hint    bool          // the lock says where the file is, not an index
 }
 
 // Missing is a package without a usable wheel.

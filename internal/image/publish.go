@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -55,15 +56,16 @@ func (b *builder) push(ctx context.Context, what oci.Artifact) error {
 		return nil
 	}
 	b.deps.say("pushing %s to %s", b.result.Digest, b.Image)
-	return b.deps.Registry.Ship(ctx, oci.Shipment{Repo: b.Image, What: what, Tags: b.Tags, Has: b.has(), From: b.from(b.Image)})
+	return b.deps.Registry.Ship(ctx, oci.Shipment{Repo: b.Image, What: what, Tags: b.Tags, Has: b.has(), From: b.from(b.Image),
+		Ask: !b.memory.warm && len(b.memory.last) == 0})
 }
 
 // has says which blobs the image's repository has: those of a warm cache in it.
 func (b *builder) has() func(string) bool {
-	if !b.memory.warm && len(b.memory.last) == 0 || b.memory.store.Repo != b.Image {
+	if b.memory.store.Repo != b.Image || !b.memory.warm && len(b.memory.last) == 0 && len(b.memory.reused) == 0 {
 		return nil
 	}
-	there := map[string]bool{}
+	there := maps.Clone(b.memory.reused)
 	for _, p := range b.Platforms {
 		e := b.memory.entry(p)
 		if e == nil {

@@ -20,7 +20,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
-	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 // memory is what the registry cache knows of a build.
@@ -31,9 +30,12 @@ type memory struct {
 	last  map[string]*cache.Entry // by platform: the project's newest, where its own is missing
 	// reused are the digests of layers taken from last.
 	reused map[string]bool
-	warm   bool              // every platform's dependencies are there and taken from there
-	now    map[string]string // digests of the tags, as far as asked
-	mu     sync.Mutex
+	// singles are wheels that the cache has alone, by tag.
+	singles map[string]*cache.Single
+	warm    bool              // every platform's dependencies are there and taken from there
+	now     map[string]string // digests of the tags, as far as asked
+	pushed  map[string]bool   // blobs that the image's repository has, and the cache's may lack
+	mu      sync.Mutex
 }
 
 // mountable are the repositories of the image's registry that may have blobs of
@@ -84,6 +86,8 @@ func (b *builder) from(repo string) func(digest string) string {
 	}
 	return func(digest string) string {
 		switch {
+		case b.memory.pushed[digest] && repo != b.Image:
+			return path(b.Image)
 		case cached[digest], base[digest] && (b.memory.warm || len(b.memory.last) > 0):
 			return path(b.memory.store.Repo)
 		case base[digest]:
@@ -109,14 +113,14 @@ func (b *builder) cacheRepo() string {
 // for, and at the same time for what the tags name now. Nothing that goes wrong
 // with it is an error: the build goes on without.
 func (b *builder) recall(ctx context.Context) error {
-	b.memory = &memory{keys: map[string]string{}, found: map[string]*cache.Entry{}, last: map[string]*cache.Entry{}, reused: map[string]bool{}, now: map[string]string{}}
+	b.memory = &memory{keys: map[string]string{}, found: map[string]*cache.Entry{}, last: map[string]*cache.Entry{}, reused: map[string]bool{}, singles: map[string]*cache.Single{}, now: map[string]string{}}
 	if b.Push {
 		b.deps.Registry.Intend(b.Image, b.mountable()...)
 	}
 	if !b.usesCache() {
 		return nil
 	}
-	b.memory.store = cache.Store{Client: b.deps.Registry, Repo: b.cacheRepo()}
+	b.memory.store = cache.Store{Client: b.deps.Registry, Repo: b.cacheRepo(), Now: b.deps.Now()}
 	pinned, err := b.pinned(ctx)
 	if err != nil {
 		return err
@@ -369,6 +373,9 @@ func installed(e *cache.Entry) []built {
 // detailsOf completes wheels that were recalled with their files and metadata,
 // for a closer look.
 func (b *builder) detailsOf(ctx context.Context, platform string, all []built) error {
+	if err := unfold(all); err != nil {
+		return err
+	}
 	if !slices.ContainsFunc(all, func(w built) bool { return w.remembered != nil }) {
 		return nil
 	}
@@ -380,19 +387,15 @@ func (b *builder) detailsOf(ctx context.Context, platform string, all []built) e
 		if w.remembered == nil {
 			continue
 		}
-		in := *w.Installed
-		in.Files = nil
 		d, ok := details[w.Filename]
 		if !ok {
 			return fmt.Errorf("%w: the details of %s", errCache, w.Filename)
 		}
-		in.Requires, in.Metadata = d.Requires, d.Metadata
-		for _, f := range d.Files {
-			if len(f.SHA256) == 32 {
-				in.Files = append(in.Files, wheel.File{Path: f.Path, Mode: fileMode(f.Mode), Size: f.Size, SHA256: [32]byte(f.SHA256)})
-			}
+		in, err := detailed(w, d)
+		if err != nil {
+			return err
 		}
-		all[i].Installed, all[i].remembered = &in, nil
+		all[i].Installed, all[i].remembered = in, nil
 	}
 	return nil
 }
@@ -401,7 +404,7 @@ func (b *builder) detailsOf(ctx context.Context, platform string, all []built) e
 // verify, a difference is an attack on the cache, or a fault in it.
 func (b *builder) verify(p string, layers []*layer.Layer) error {
 	e := b.memory.found[p]
-	if b.Cache != CacheVerify || e == nil {
+	if b.Cache != CacheVerify || e == nil && len(b.memory.singles) == 0 {
 		return nil
 	}
 	for i, l := range layers {
@@ -409,10 +412,20 @@ func (b *builder) verify(p string, layers []*layer.Layer) error {
 		if err != nil {
 			return err
 		}
+		if err := b.verifySingle(l, d); err != nil || e == nil {
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		if i >= len(e.Layers) || e.Layers[i].Descriptor.Digest != d {
 			return failure.New(failure.Answer, "find out who wrote to "+b.memory.store.Repo+", and remove the tag "+cache.Prefix+e.Key,
 				"verifying the cache: for %s, it does not have the layer %s (%s) that the wheels give; nothing was published", p, d, l.Comment)
 		}
+	}
+	if e == nil {
+		b.note("the cache was verified: for %s, its %s what the wheels give", p, plural(len(b.memory.singles), "layer is", "layers are"))
+		return nil
 	}
 	if len(layers) != len(e.Layers) {
 		return failure.New(failure.Answer, "find out who wrote to "+b.memory.store.Repo+", and remove the tag "+cache.Prefix+e.Key,

@@ -30,16 +30,44 @@ func (b *builder) remember(ctx context.Context, images map[string]v1.Image) {
 	if !b.usesCache() || b.Cache == CacheRead || b.memory.warm || !b.result.Published {
 		return
 	}
+	there, err := b.nowThere(images)
+	if err == nil {
+		err = b.rememberWheels(ctx, there)
+	}
 	for _, p := range b.Platforms {
-		if err := b.rememberOne(ctx, p, images[p]); err != nil {
-			b.note("the next build will not find its dependencies: %v", err)
-			return
+		if err == nil {
+			err = b.rememberOne(ctx, p, there)
 		}
+	}
+	if err != nil {
+		b.note("the next build will not find its dependencies: %v", err)
+		return
 	}
 	b.phase("remember", "dependencies for the next build, in %s", b.memory.store.Repo)
 }
 
-func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error {
+// nowThere says which blobs the cache's repository has after the push: those of
+// the image, if it is the image's.
+func (b *builder) nowThere(images map[string]v1.Image) (func(string) bool, error) {
+	pushed := map[string]bool{}
+	for _, img := range images {
+		m, err := img.Manifest()
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range m.Layers {
+			pushed[l.Digest.String()] = true
+		}
+	}
+	if b.memory.store.Repo != b.Image {
+		b.memory.pushed = pushed
+		b.deps.Registry.Intend(b.memory.store.Repo, append(b.mountable(), b.Image)...)
+		return nil, nil
+	}
+	return func(digest string) bool { return pushed[digest] }, nil
+}
+
+func (b *builder) rememberOne(ctx context.Context, p string, there func(string) bool) error {
 	e := cache.Entry{Key: b.memory.keys[p], Facts: b.bases.facts[p]}
 	var err error
 	if e.Base, err = b.baseWords(ctx, p); err != nil {
@@ -61,31 +89,33 @@ func (b *builder) rememberOne(ctx context.Context, p string, img v1.Image) error
 	}
 	site := wheel.Scheme{Python: b.bases.facts[p].Target.Python}.Site()
 	for _, w := range made.wheels {
-		metadata, _, _ := bytes.Cut(bytes.ReplaceAll(w.Metadata, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
-		e.Wheels = append(e.Wheels, cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, Tag: chosen[w.Filename].Tag, Pin: pinOf(chosen[w.Filename].Package).Digest(), SHA256: w.sha256, Size: w.size,
-			Pure: w.pure, Roots: w.roots(site), Warnings: w.Warnings})
-		d := cache.Detail{Requires: w.Requires, Metadata: append(slices.Clip(metadata), '\n')}
-		for _, f := range w.Files {
-			d.Files = append(d.Files, cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
-		}
-		details[w.Filename] = d
+		stocked := w.stock(site)
+		stocked.Tag, stocked.Pin = chosen[w.Filename].Tag, pinOf(chosen[w.Filename].Package).Digest()
+		e.Wheels = append(e.Wheels, stocked)
+		details[w.Filename] = w.detail()
 	}
 	var layers []v1.Layer
 	for _, l := range made.layers {
 		e.Layers = append(e.Layers, cache.Layer{From: l.From, Comment: l.Comment, Wheels: l.Wheels})
 		layers = append(layers, l)
 	}
-	hints := cache.Hints{From: b.from(b.memory.store.Repo)}
-	if b.memory.store.Repo == b.Image { // which holds the image by now
-		manifest, err := img.Manifest()
-		if err != nil {
-			return err
-		}
-		hints.Has = func(digest string) bool {
-			return slices.ContainsFunc(manifest.Layers, func(d v1.Descriptor) bool { return d.Digest.String() == digest })
-		}
-	}
+	hints := cache.Hints{Has: there, From: b.from(b.memory.store.Repo)}
 	return b.memory.store.Put(ctx, e, b.projectKey(p), b.bases.images[p], layers, details, b.work, hints)
+}
+
+// stock is a wheel as the cache has it.
+func (w built) stock(site string) cache.Wheel {
+	return cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, SHA256: w.sha256, Size: w.size, Pure: w.pure, Roots: w.roots(site), Warnings: w.Warnings}
+}
+
+// detail is what of a wheel is seldom needed.
+func (w built) detail() cache.Detail {
+	metadata, _, _ := bytes.Cut(bytes.ReplaceAll(w.Metadata, []byte("\r\n"), []byte("\n")), []byte("\n\n"))
+	d := cache.Detail{Requires: w.Requires, Metadata: append(slices.Clip(metadata), '\n')}
+	for _, f := range w.Files {
+		d.Files = append(d.Files, cache.File{Path: f.Path, Mode: uint32(f.Mode.Perm()), Size: f.Size, SHA256: f.SHA256[:]})
+	}
+	return d
 }
 
 // baseWords is the base as it was pinned: its index, if it has one, its manifest
@@ -146,6 +176,9 @@ func rootOf(file, site string) string {
 // were recalled were compared with one another when they were stored; a closer
 // look at them is needed only where something else shares a folder with them.
 func (b *builder) agree(ctx context.Context, platform string, all []built) error {
+	if err := unfold(all); err != nil {
+		return err
+	}
 	site := wheel.Scheme{Python: b.bases.facts[platform].Target.Python}.Site()
 	known := map[string]bool{}
 	for _, w := range all {

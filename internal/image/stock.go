@@ -26,7 +26,8 @@ func (b *builder) projectKey(platform string) string {
 // restock looks for the project's newest entry, for a build whose own is not
 // there: of what the lock still pins, nothing is looked up, fetched or made again.
 func (b *builder) restock(ctx context.Context) error {
-	if !b.usesCache() || b.forget || b.Cache == CacheVerify {
+	// Byte code is compiled from all wheels' files, so all are needed.
+	if !b.usesCache() || b.forget || b.Cache == CacheVerify || b.Bytecode == BytecodeAuto {
 		return nil
 	}
 	pinned, err := b.pinned(ctx)
@@ -113,19 +114,21 @@ func (b *builder) layerOf(ctx context.Context, p string, group []built) (*layer.
 	if !slices.ContainsFunc(group, func(w built) bool { return w.remembered != nil }) {
 		return b.shop.wheels(group, b.bases.facts[p].Target.Python)
 	}
-	e := b.memory.last[p]
+	if s := group[0].single; s != nil && len(group) == 1 {
+		return b.reuse(s.Layer)
+	}
+	var stocked []cache.Layer
+	if e := b.memory.last[p]; e != nil {
+		stocked = e.Layers
+	}
 	var want []string
 	for _, w := range group {
 		want = append(want, w.Filename)
 	}
-	all := !slices.ContainsFunc(group, func(w built) bool { return w.remembered == nil })
-	for i, l := range e.Layers {
+	all := !slices.ContainsFunc(group, func(w built) bool { return w.remembered == nil || w.single != nil })
+	for _, l := range stocked {
 		if all && slices.Equal(l.Wheels, want) {
-			made, err := b.known(e.Layers[i])
-			if err == nil {
-				b.memory.reused[l.Descriptor.Digest.String()] = true
-			}
-			return made, err
+			return b.reuse(l)
 		}
 	}
 	if err := b.reopen(ctx, p, group); err != nil {
@@ -134,18 +137,33 @@ func (b *builder) layerOf(ctx context.Context, p string, group []built) (*layer.
 	return b.shop.wheels(group, b.bases.facts[p].Target.Python)
 }
 
+// reuse takes a layer of the cache as it is.
+func (b *builder) reuse(l cache.Layer) (*layer.Layer, error) {
+	made, err := b.known(l)
+	if err == nil {
+		b.memory.reused[l.Descriptor.Digest.String()] = true
+	}
+	return made, err
+}
+
 // reopen gives recalled wheels their files, out of the layers that hold them.
 func (b *builder) reopen(ctx context.Context, p string, group []built) error {
-	e := b.memory.last[p]
+	var from []cache.Layer
+	if e := b.memory.last[p]; e != nil {
+		from = slices.Clone(e.Layers)
+	}
 	recalled := map[string]bool{}
 	for _, w := range group {
 		recalled[w.Filename] = w.remembered != nil
+		if w.single != nil {
+			from = append(from, w.single.Layer)
+		}
 	}
 	if err := b.detailsOf(ctx, p, group); err != nil {
 		return err
 	}
 	raws := map[string]*wheel.Raw{}
-	for _, l := range e.Layers {
+	for _, l := range from {
 		if !slices.ContainsFunc(l.Wheels, func(name string) bool { return recalled[name] }) {
 			continue
 		}

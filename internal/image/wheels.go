@@ -18,6 +18,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
+	"github.com/fairlead-ci/fairlead/internal/image/cache"
 	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/tags"
@@ -299,11 +300,12 @@ func (s *store) install(choices []Choice, python [2]int) ([]built, error) {
 	for i, c := range choices {
 		got := s.paths[c.file.URL]
 		g.Go(func() error {
-			in, err := s.read(got, c.Wheel, wheel.Scheme{Prefix: "/" + venvDir, Python: python, Origin: origin(c.Package, got.sha256)})
+			o := origin(c.Package, got.sha256)
+			in, err := s.read(got, c.Wheel, wheel.Scheme{Prefix: "/" + venvDir, Python: python, Origin: o})
 			if err != nil {
 				return err
 			}
-			out[i] = built{Installed: in, sha256: got.sha256, size: got.size, pure: c.pure, from: c.Package.Source.URL}
+			out[i] = built{Installed: in, sha256: got.sha256, size: got.size, pure: c.pure, from: c.Package.Source.URL, place: placeOf(o, python)}
 			return nil
 		})
 	}
@@ -322,6 +324,10 @@ type built struct {
 	// remembered are the topmost paths of a wheel that the cache knows, whose
 	// files are not listed here; nil for all others.
 	remembered []string
+	// single is set for a wheel that the cache has alone; place is how the others
+	// were installed.
+	single *cache.Single
+	place  cache.Place
 }
 
 // origin is set for packages that the lock has from a URL. That a file came from

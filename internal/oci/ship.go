@@ -29,6 +29,9 @@ type Shipment struct {
 	// for nor sent. It may be wrong: then the registry refuses the manifest, and
 	// everything is looked at again. nil: nothing is known, all is asked for.
 	Has func(digest string) bool
+	// Ask says that all blobs may be there that Has does not name: each is asked
+	// for before it is sent.
+	Ask bool
 	// From names a repository of the same registry that has a blob, or "".
 	From func(digest string) string
 	// Sent is told of every blob that was sent; it may be nil.
@@ -105,7 +108,7 @@ func (c *Client) ship(ctx context.Context, r name.Repository, s Shipment) error 
 			}
 			// A blob of some size, or one of which nothing is known, is asked for
 			// first: never is sent what is there.
-			if from == "" && (s.Has == nil || b.size > atOnce) {
+			if from == "" && (s.Has == nil || s.Ask || b.size > atOnce) {
 				there, err := ses.has(blobs, b.digest)
 				if there || err != nil {
 					return err

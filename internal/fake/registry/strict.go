@@ -349,3 +349,10 @@ func (r *Registry) Plant(repo, tag string, raw []byte) {
 	rep.manifests[d] = stored{raw, "application/vnd.oci.image.manifest.v1+json"}
 	rep.tags[tag] = d
 }
+
+// Untag removes the tags of a repository that begin so (Strict only).
+func (r *Registry) Untag(repo, begins string) {
+	r.strict.mu.Lock()
+	defer r.strict.mu.Unlock()
+	maps.DeleteFunc(r.strict.repo(repo).tags, func(t, _ string) bool { return strings.HasPrefix(t, begins) })
+}

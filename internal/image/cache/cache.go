@@ -197,11 +197,7 @@ func shapef(format string, args ...any) error { return fmt.Errorf("not an entry:
 
 // parse reads an entry from its manifest and config and checks that it is built
 // on the pinned base.
-func parse(manifest, config []byte, key, pinned, platform string) (*Entry, error) {
-	m, err := v1.ParseManifest(bytes.NewReader(manifest))
-	if err != nil {
-		return nil, shapef("its manifest: %w", err)
-	}
+func parse(m *v1.Manifest, config []byte, key, pinned, platform string) (*Entry, error) {
 	c, err := v1.ParseConfigFile(bytes.NewReader(config))
 	if err != nil {
 		return nil, shapef("its config: %w", err)

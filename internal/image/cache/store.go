@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -22,6 +23,9 @@ import (
 type Store struct {
 	Client *oci.Client
 	Repo   string
+	// Now dates what is stored, for pruning: to the day, so that the same entry
+	// stored twice is the same.
+	Now time.Time
 }
 
 // Get looks for an entry: one request, when its config is in the manifest. That
@@ -36,28 +40,34 @@ func (s Store) Last(ctx context.Context, project, base, platform string) (*Entry
 }
 
 func (s Store) get(ctx context.Context, tag, key, base, platform string) (*Entry, error) {
-	m, err := s.Client.Manifest(ctx, s.Repo+":"+tag)
+	m, config, err := s.image(ctx, tag)
 	if err != nil {
 		return nil, err
 	}
+	return parse(m, config, key, base, platform)
+}
+
+// image fetches an entry's manifest and its config, which is what the manifest
+// says it is.
+func (s Store) image(ctx context.Context, tag string) (*v1.Manifest, []byte, error) {
+	m, err := s.Client.Manifest(ctx, s.Repo+":"+tag)
+	if err != nil {
+		return nil, nil, err
+	}
 	parsed, err := v1.ParseManifest(bytes.NewReader(m.Raw))
 	if err != nil {
-		return nil, shapef("its manifest: %w", err)
+		return nil, nil, shapef("its manifest: %w", err)
 	}
 	config := parsed.Config.Data
 	if len(config) == 0 {
 		if config, err = s.read(ctx, parsed.Config); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if sum(config) != parsed.Config.Digest.String() {
-		return nil, shapef("its config is not %s", parsed.Config.Digest)
+		return nil, nil, shapef("its config is not %s", parsed.Config.Digest)
 	}
-	e, err := parse(m.Raw, config, key, base, platform)
-	if err != nil {
-		return nil, err
-	}
-	return e, nil
+	return parsed, config, nil
 }
 
 func (s Store) read(ctx context.Context, d v1.Descriptor) ([]byte, error) {
@@ -81,7 +91,7 @@ type Hints struct {
 // Put stores an entry as the newest of a project: on a base image, with the
 // layers of e.Layers in order, and the details of each wheel.
 func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, layers []v1.Layer, details map[string]Detail, dir string, hints Hints) error {
-	img, err := compose(e, on, layers, details, dir)
+	img, err := s.compose(e, on, layers, details, dir)
 	if err != nil {
 		return fmt.Errorf("making an entry of the cache: %w", err)
 	}
@@ -94,7 +104,7 @@ func (s Store) Put(ctx context.Context, e Entry, project string, on v1.Image, la
 // detailsPath is where the details stand in the last layer.
 const detailsPath = ".fairlead/wheels.json"
 
-func compose(e Entry, on v1.Image, layers []v1.Layer, details map[string]Detail, dir string) (v1.Image, error) {
+func (s Store) compose(e Entry, on v1.Image, layers []v1.Layer, details map[string]Detail, dir string) (v1.Image, error) {
 	list, err := json.Marshal(details)
 	if err != nil {
 		return nil, err
@@ -137,7 +147,7 @@ func compose(e Entry, on v1.Image, layers []v1.Layer, details map[string]Detail,
 	if img, err = mutate.Append(img, add...); err != nil {
 		return nil, err
 	}
-	return embed(img)
+	return s.embed(img)
 }
 
 // embedded is an image whose manifest repeats the config.
@@ -146,17 +156,25 @@ type embedded struct {
 	raw []byte
 }
 
-func embed(img v1.Image) (v1.Image, error) {
+// CreatedAnnotation dates an entry: RFC 3339, in its manifest.
+const CreatedAnnotation = "org.opencontainers.image.created"
+
+func (s Store) embed(img v1.Image) (v1.Image, error) {
 	config, err := img.RawConfigFile()
-	if err != nil || len(config) > maxData {
-		return img, err
+	if err != nil {
+		return nil, err
 	}
 	m, err := img.Manifest()
 	if err != nil {
 		return nil, err
 	}
 	m = m.DeepCopy()
-	m.Config.Data = config
+	if len(config) <= maxData {
+		m.Config.Data = config
+	}
+	if !s.Now.IsZero() {
+		m.Annotations = map[string]string{CreatedAnnotation: s.Now.UTC().Truncate(24 * time.Hour).Format(time.RFC3339)}
+	}
 	raw, err := json.Marshal(m)
 	return embedded{img, raw}, err
 }
