@@ -5,6 +5,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin/command"
+	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
 )
 
 func commandNotPinned() rule[commandUse] {
@@ -72,7 +73,7 @@ func (u commandUse) pinnedBy() string {
 		return ""
 	}
 	for kv := range strings.SplitSeq(fragment, "&") {
-		if algo, hex, _ := strings.Cut(kv, "="); hexDigits(algo) > 0 && len(hex) == hexDigits(algo) && hexOnly.MatchString(hex) {
+		if algo, hex, _ := strings.Cut(kv, "="); reqfile.IsHash(algo, hex) {
 			return "hash"
 		}
 	}

@@ -267,9 +267,9 @@ func (c *checker) refusedHash(p reqfile.Pos) int {
 	}
 	algo, hex, _ := strings.Cut(strings.TrimLeft(value, "= \t"), ":")
 	switch {
-	case hexDigits(algo) == 0:
+	case reqfile.HashDigits(algo) == 0:
 		return weakHash
-	case len(hex) != hexDigits(algo) || !hexOnly.MatchString(hex):
+	case !reqfile.IsHash(algo, hex):
 		return badHash
 	}
 	return noHash

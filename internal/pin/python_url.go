@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
+	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
 )
 
 func pythonURL() rule[pyUse] {
@@ -15,8 +16,8 @@ func pythonURL() rule[pyUse] {
 			}
 			what := &complaint{context: u.why(), state: Unpinned, hint: "end the URL with #sha256= and the file's 64 hex digits"}
 			switch algo, hex := u.fragmentHash(); {
-			case hexDigits(algo) > 0:
-				what.message = fmt.Sprintf("the %s of the fragment has %d characters that are no hash: it has %d hex digits", algo, len(hex), hexDigits(algo))
+			case reqfile.HashDigits(algo) > 0:
+				what.message = fmt.Sprintf("the %s of the fragment has %d characters that are no hash: it has %d hex digits", algo, len(hex), reqfile.HashDigits(algo))
 			case algo != "":
 				what.message = algo + " is broken: another file with the same hash can be made"
 			default:

@@ -121,26 +121,13 @@ func (u pyUse) fragmentHash() (algo, hex string) {
 	return "", ""
 }
 
-// hexDigits is how many digits a strong hash has.
-func hexDigits(algo string) int {
-	switch algo {
-	case "sha256":
-		return 64
-	case "sha384":
-		return 96
-	case "sha512":
-		return 128
-	}
-	return 0
-}
-
 // hashed says whether pip can verify the item's bytes: by its own --hash, by that
 // of a constraint, or by the fragment of its URL.
 func (u pyUse) hashed() bool {
 	if len(u.Hashes) > 0 {
 		return true
 	}
-	if algo, hex := u.fragmentHash(); hexDigits(algo) > 0 && len(hex) == hexDigits(algo) && hexOnly.MatchString(hex) {
+	if algo, hex := u.fragmentHash(); reqfile.IsHash(algo, hex) {
 		return true
 	}
 	for _, c := range u.applying() {

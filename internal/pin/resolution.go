@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/fairlead-ci/fairlead/internal/failure"
+	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
 )
 
@@ -79,7 +80,7 @@ func ReadResolution(name string, data []byte) (*Resolution, error) {
 	for k, rs := range r.Packages {
 		for _, rel := range rs {
 			for _, h := range rel.Hashes {
-				if algo, hex, _ := strings.Cut(h, ":"); hexDigits(algo) == 0 || len(hex) != hexDigits(algo) || !hexOnly.MatchString(hex) {
+				if algo, hex, _ := strings.Cut(h, ":"); !reqfile.IsHash(algo, hex) {
 					return refuse(fmt.Errorf("%s %s: %q is no hash", k, rel.Version, h))
 				}
 			}

@@ -52,20 +52,21 @@ func (p *parser) requirementOptions(src *source, l *logical, toks []token) []Has
 // which pip would notice only when it compares, has no Hex.
 func (p *parser) hash(src *source, l *logical, o option) (h Hash, ok bool) {
 	algo, hexdigest, ok := strings.Cut(o.value, ":")
-	digits := hexDigits(algo)
+	digits := HashDigits(algo)
 	switch {
 	case !ok || digits == 0:
 		p.problem(src.span(l, o.start, o.end), "%s is no hash that pip accepts: it is sha256:, sha384: or sha512: and hex digits", l.quote(o.value))
 		return Hash{}, false
-	case len(hexdigest) != digits || !isHex(hexdigest):
+	case !IsHash(algo, hexdigest):
 		p.problem(src.span(l, o.start, o.end), "malformed hash %s: %s has %d hex digits", l.quote(o.value), algo, digits)
 		return Hash{}, true
 	}
 	return Hash{algo, strings.ToLower(hexdigest)}, true
 }
 
-// hexDigits is how many a digest of an algorithm has that pip accepts, else 0.
-func hexDigits(algo string) int {
+// HashDigits is how many hex digits a hash of an algorithm has that pip accepts
+// in --hash and in the fragment of a URL; 0 for any other algorithm.
+func HashDigits(algo string) int {
 	switch algo {
 	case "sha256":
 		return 64
@@ -75,6 +76,12 @@ func hexDigits(algo string) int {
 		return 128
 	}
 	return 0
+}
+
+// IsHash says whether text is a hash of an algorithm that pip accepts.
+func IsHash(algo, hex string) bool {
+	digits := HashDigits(algo)
+	return digits > 0 && len(hex) == digits && isHex(hex)
 }
 
 func isHex(s string) bool {
