@@ -53,3 +53,45 @@ func TestHardCasesOnline(t *testing.T) {
 		})
 	}
 }
+
+// TestLockMoved: each entry of the lock of actions is compared with what its own
+// name means today, wherever in the file it stands.
+func TestLockMoved(t *testing.T) {
+	entry := func(id string) string {
+		return "{ref: " + id + ", commit: sha1-" + shaOld + ", owner_id: 1, repo_id: 1}"
+	}
+	key := func(name string) string { return "acme/tool@" + name }
+	const head = "version: v0.0.2\nworkflows:\n  .github/workflows/ci.yml: [acme/tool@v1, acme/tool@v2, acme/tool@main]\n"
+	for name, tc := range map[string]struct {
+		dependencies string
+		want         []string
+	}{
+		"in blocks": {"dependencies:\n  " + key("main") + ": " + entry("main") + "\n  " + key("v1") + ": " + entry("v1") + "\n  " + key("v2") + ": " + entry("v2") + "\n",
+			l{`5 "acme/tool@main" is locked to 111111111111 and names 222222222222 today`, `7 "acme/tool@v2" is locked to 111111111111 and names 222222222222 today`}},
+		"on one line": {"dependencies: {" + key("v1") + ": " + entry("v1") + ", " + key("v2") + ": " + entry("v2") + ", " + key("main") + ": " + entry("main") + "}\n",
+			l{`4 "acme/tool@v2" is locked to 111111111111 and names 222222222222 today`, `4 "acme/tool@main" is locked to 111111111111 and names 222222222222 today`}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fsys := fstest.MapFS{".github/workflows/ci.yml": {Data: []byte(wfText("      - uses: acme/tool@v1\n      - uses: acme/tool@v2\n      - uses: acme/tool@main\n"))},
+				".github/workflows/actions.lock": {Data: []byte(head + tc.dependencies)}}
+			res := known()
+			acme := res.Actions["acme/tool"]
+			acme.Commits = map[string]bool{shaOld: true}
+			res.Actions["acme/tool"] = acme
+			r, err := pin.Check(context.Background(), fsys, pin.Config{Source: res, Verify: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, f := range r.Findings {
+				got = append(got, fmt.Sprint(f.Line, " ", f.Message))
+				if f.Rule != "action/lock-moved" {
+					t.Errorf("also found: %s: %s", f.Rule, f.Message)
+				}
+			}
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("found\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(tc.want, "\n"))
+			}
+		})
+	}
+}

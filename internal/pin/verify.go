@@ -77,7 +77,10 @@ func distinct[T any](list []T, key func(T) string) []string {
 // whether something could not be answered.
 func (c *checker) verify(ctx context.Context) {
 	src, a := c.cfg.Source, c.answers
-	c.asked.actions = append(c.asked.actions, c.lockedActions()...)
+	locked := c.lockedActions()
+	for _, l := range locked { // its commits are verified as those of workflows
+		c.asked.actions = append(c.asked.actions, l.askedAction)
+	}
 	fetch(ctx, a, a.refs, distinct(c.asked.actions, func(a askedAction) string { return fold(a.use.repository) }), src.Refs)
 	commits := distinct(c.asked.actions, func(a askedAction) string {
 		refs := c.answers.refs[fold(a.use.repository)]
@@ -97,7 +100,7 @@ func (c *checker) verify(ctx context.Context) {
 	for _, i := range c.asked.images {
 		c.verifyImage(i)
 	}
-	c.verifyLock()
+	c.verifyLock(locked)
 }
 
 func isHead(refs Refs, commit string) bool {
@@ -186,34 +189,38 @@ func (c *checker) answer(at place, what string, err error, absent Rule) bool {
 	return false
 }
 
-// lockedActions are what the lock of actions holds, as if it were used where it
-// stands there, so that its commits are verified as well.
-func (c *checker) lockedActions() []askedAction {
+// lockedAction is an entry of the lock of actions, as if it were used where it
+// stands there.
+type lockedAction struct {
+	askedAction
+	key, name string // OWNER/REPO@NAME, and the name, which the lock ties to a commit
+}
+
+// lockedActions are what the lock of actions holds, by key.
+func (c *checker) lockedActions() []lockedAction {
 	if c.actions == nil || !c.paths[actionsLockPath] {
 		return nil
 	}
-	var out []askedAction
+	var out []lockedAction
 	for _, k := range slices.Sorted(maps.Keys(c.actions.Entries)) {
 		e := c.actions.Entries[k]
-		repository, _, _ := strings.Cut(k, "@")
-		out = append(out, askedAction{place{path: actionsLockPath, line: e.Line, col: e.Column, endLine: e.Line, endCol: e.Column}, actionUse{repository: repository, ref: e.Commit, hasRef: true}})
+		repository, name, _ := strings.Cut(k, "@")
+		at := place{path: actionsLockPath, line: e.Line, col: e.Column, endLine: e.Line, endCol: e.Column}
+		out = append(out, lockedAction{askedAction{at, actionUse{repository: repository, ref: e.Commit, hasRef: true}}, k, name})
 	}
 	return out
 }
 
 // verifyLock compares the lock of actions with what its names mean today.
-func (c *checker) verifyLock() {
-	for _, a := range c.lockedActions() {
-		for k, e := range c.actions.Entries {
-			repository, ref, _ := strings.Cut(k, "@")
-			got := c.answers.refs[fold(repository)]
-			if e.Line != a.at.line || got.err != nil || sha1Hex.MatchString(ref) {
-				continue
-			}
-			if now, ok := got.value.commit(ref); ok && !strings.EqualFold(now, e.Commit) {
-				c.say(actionLockMoved(), a.at, complaint{message: quote(k) + " is locked to " + e.Commit[:min(12, len(e.Commit))] + " and names " + now[:min(12, len(now))] + " today",
-					hint: "nothing is wrong; to take the new one over, run: gh actions-lock"})
-			}
+func (c *checker) verifyLock(locked []lockedAction) {
+	for _, a := range locked {
+		got := c.answers.refs[fold(a.use.repository)]
+		if got.err != nil || sha1Hex.MatchString(a.name) {
+			continue
+		}
+		if now, ok := got.value.commit(a.name); ok && !strings.EqualFold(now, a.use.ref) {
+			c.say(actionLockMoved(), a.at, complaint{message: quote(a.key) + " is locked to " + a.use.ref[:min(12, len(a.use.ref))] + " and names " + now[:min(12, len(now))] + " today",
+				hint: "nothing is wrong; to take the new one over, run: gh actions-lock"})
 		}
 	}
 }
