@@ -14,7 +14,8 @@ import (
 // fix gives findings the edits that pin what they are about, from the answers of
 // the source. A finding that cannot be fixed says why.
 func (c *checker) fix(ctx context.Context, findings []finding.Finding, excepted []Excepted) {
-	wants := c.wants(findings, excepted)
+	sets := c.bySet()
+	wants := c.wants(findings, excepted, sets)
 	src, a := c.cfg.Source, c.answers
 	fetch(ctx, a, a.refs, distinct(wants, func(w want) string {
 		if w.action == nil {
@@ -35,7 +36,7 @@ func (c *checker) fix(ctx context.Context, findings []finding.Finding, excepted 
 		}
 	}
 	fetch(ctx, a, a.releases, distinct(projects, func(s string) string { return s }), src.Releases)
-	open := c.openSets(ctx, wants)
+	open := c.openSets(ctx, wants, sets)
 	files := map[string]*fixed{}
 	for _, w := range wants {
 		f := &findings[w.finding]
@@ -67,7 +68,7 @@ type want struct {
 }
 
 // wants finds the things that findings are about.
-func (c *checker) wants(findings []finding.Finding, excepted []Excepted) []want {
+func (c *checker) wants(findings []finding.Finding, excepted []Excepted, sets map[string]set) []want {
 	bare := map[string]bool{} // files that may do without hashes
 	for _, e := range excepted {
 		bare[e.Finding.Path] = bare[e.Finding.Path] || e.Finding.Rule == "python/no-hash"
@@ -98,11 +99,11 @@ func (c *checker) wants(findings []finding.Finding, excepted []Excepted) []want 
 		case "python/not-pinned", "python/wildcard", "python/mixed-hashes", "python/build-requires", "python/script-not-locked", "command/not-pinned":
 			if p, ok := python[here]; ok {
 				// A version alone would be the next finding.
-				w.python, w.hash = []askedRequirement{p}, c.hashMode(p) || p.set != "" && asked && !bare[p.at.path] && !bare[p.set]
+				w.python, w.hash = []askedRequirement{p}, sets[p.set].hashes || p.set != "" && asked && !bare[p.at.path] && !bare[p.set]
 			}
 		case "python/no-hash":
 			if p, ok := python[here]; ok {
-				w.python, w.hash = c.bareOf(p.set), true
+				w.python, w.hash = sets[p.set].bare(), true
 			}
 		}
 		if w.action != nil || w.image != nil || len(w.python) > 0 {
@@ -112,25 +113,34 @@ func (c *checker) wants(findings []finding.Finding, excepted []Excepted) []want 
 	return out
 }
 
-// hashMode says whether the command that reads a requirement wants hashes: one
-// without would make it fail.
-func (c *checker) hashMode(p askedRequirement) bool {
-	if p.set == "" {
-		return false
-	}
-	for _, q := range c.asked.python {
-		if q.set == p.set && len(q.hashes) > 0 {
-			return true
-		}
-	}
-	return false
+// set is what one command reads as requirements files.
+type set struct {
+	requirements []askedRequirement
+	// hashes says that the command wants them: a requirement without would make it
+	// fail.
+	hashes bool
 }
 
-// bareOf are the requirements of a set that have a version and no hash.
-func (c *checker) bareOf(set string) []askedRequirement {
-	var out []askedRequirement
+// bySet are the requirements that were found, by the file that a command reads.
+func (c *checker) bySet() map[string]set {
+	out := map[string]set{}
 	for _, p := range c.asked.python {
-		if p.set == set && set != "" && p.named && !p.hashed {
+		if p.set == "" {
+			continue // a command's own words
+		}
+		s := out[p.set]
+		s.requirements = append(s.requirements, p)
+		s.hashes = s.hashes || len(p.hashes) > 0
+		out[p.set] = s
+	}
+	return out
+}
+
+// bare are the requirements that have a version and no hash.
+func (s set) bare() []askedRequirement {
+	var out []askedRequirement
+	for _, p := range s.requirements {
+		if p.named && !p.hashed {
 			out = append(out, p)
 		}
 	}
@@ -139,7 +149,7 @@ func (c *checker) bareOf(set string) []askedRequirement {
 
 // openSets are the requirements files that lack what their packages need, with
 // why: hashes there would make pip refuse to install anything.
-func (c *checker) openSets(ctx context.Context, wants []want) map[string]string {
+func (c *checker) openSets(ctx context.Context, wants []want, sets map[string]set) map[string]string {
 	out := map[string]string{}
 	for _, w := range wants {
 		for _, p := range w.python {
@@ -147,7 +157,7 @@ func (c *checker) openSets(ctx context.Context, wants []want) map[string]string 
 				continue
 			}
 			out[p.set] = ""
-			l := c.lockOf(p.set)
+			l := c.lockOf(p.set, sets[p.set].requirements)
 			if err := c.fetchRequires(ctx, l.Packages); err != nil {
 				out[p.set] = "whether the file lists every dependency could not be asked: " + finding.PrintableLine(err.Error())
 				continue
@@ -166,12 +176,9 @@ func (c *checker) openSets(ctx context.Context, wants []want) map[string]string 
 }
 
 // lockOf is a requirements file as a lock, with the versions that fixes choose.
-func (c *checker) lockOf(set string) lock.Lock {
-	l := lock.Lock{Path: set, Format: lock.Requirements}
-	for _, p := range c.asked.python {
-		if p.set != set {
-			continue
-		}
+func (c *checker) lockOf(name string, requirements []askedRequirement) lock.Lock {
+	l := lock.Lock{Path: name, Format: lock.Requirements}
+	for _, p := range requirements {
 		v, ok := exact(p.req)
 		if !ok {
 			best, err := choose(p, c.answers.releases[requirement.NormalizeName(p.req.Name)].value)
