@@ -197,6 +197,7 @@ func (c *checker) lockOf(name string, requirements []askedRequirement) lock.Lock
 type fixed struct {
 	data  []byte
 	lines *finding.Lines
+	flow  *flow // nil until an action in it is fixed
 }
 
 func (c *checker) toFix(name string, files map[string]*fixed) (*fixed, error) {
@@ -207,7 +208,7 @@ func (c *checker) toFix(name string, files map[string]*fixed) (*fixed, error) {
 	if err != nil {
 		return nil, err
 	}
-	f := &fixed{data, finding.NewLines(data)}
+	f := &fixed{data: data, lines: finding.NewLines(data)}
 	files[name] = f
 	return f, nil
 }

@@ -81,6 +81,22 @@ func (f *fixed) comment(a askedAction, from int, version string) finding.Edit {
 	return finding.Edit{Path: a.at.path, Start: from + hash, End: from + hash, Text: "# " + version + " "}
 }
 
+// flow is a workflow or an action as it was read, and how; without a file it is
+// neither.
+type flow struct {
+	read func([]byte) (*workflow.File, error)
+	file *workflow.File
+}
+
+func readFlow(data []byte) *flow {
+	for _, read := range []func([]byte) (*workflow.File, error){workflow.ReadWorkflow, workflow.ReadAction} {
+		if file, err := read(data); err == nil {
+			return &flow{read, file}
+		}
+	}
+	return &flow{}
+}
+
 // keeps says whether edits change the one use, into what is wanted, and nothing
 // else that the file says: a comment in the middle of a scalar would.
 func (f *fixed) keeps(a askedAction, edits []finding.Edit, wanted string) bool {
@@ -88,15 +104,14 @@ func (f *fixed) keeps(a askedAction, edits []finding.Edit, wanted string) bool {
 	if err != nil {
 		return false
 	}
-	read := workflow.ReadWorkflow
-	if old, err := read(f.data); err != nil || old == nil {
-		read = workflow.ReadAction
+	if f.flow == nil {
+		f.flow = readFlow(f.data)
 	}
-	old, err := read(f.data)
-	if err != nil {
+	old := f.flow.file
+	if old == nil {
 		return false
 	}
-	now, err := read(after)
+	now, err := f.flow.read(after)
 	if err != nil || len(now.Uses) != len(old.Uses) || len(now.Images) != len(old.Images) || len(now.Scripts) != len(old.Scripts) {
 		return false
 	}
