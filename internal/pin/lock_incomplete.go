@@ -3,7 +3,6 @@ package pin
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"path"
 	"slices"
@@ -12,9 +11,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 	"github.com/fairlead-ci/fairlead/internal/python/reqfile"
-	"github.com/fairlead-ci/fairlead/internal/python/requirement"
 	"github.com/fairlead-ci/fairlead/internal/python/tags"
-	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
 
 func lockIncomplete() Rule {
@@ -43,11 +40,12 @@ func wheelFolders(name string, set *reqfile.Set) []string {
 // everything is to be verified.
 func (c *checker) incomplete(ctx context.Context) {
 	online := c.cfg.Source != nil && c.cfg.Verify
+	houses := newWheelhouses(c.fsys)
 	for _, s := range c.asked.sets {
 		if len(c.readers[s.path]) > 0 && !slices.Contains(c.resolved, s.path) {
 			continue // every command that reads it says --no-deps
 		}
-		local := c.wheels(s.links)
+		local := houses.in(s.links)
 		if len(local) == 0 && !online {
 			continue
 		}
@@ -107,77 +105,4 @@ func gapsOf(l lock.Lock, m lock.Metadata) []lock.Gap {
 		})
 	}
 	return out
-}
-
-// known is metadata from wheels at hand and from answers.
-type known struct {
-	local   map[string][]string
-	answers *answers
-}
-
-// Requires implements lock.Metadata.
-func (k known) Requires(name, version string) ([]requirement.Requirement, bool) {
-	lines, ok := k.local[name+"=="+version]
-	if !ok {
-		a, asked := k.answers.requires[name+"=="+version]
-		if !asked || a.err != nil {
-			return nil, false
-		}
-		lines = a.value
-	}
-	var out []requirement.Requirement
-	for _, s := range lines {
-		r, err := requirement.Parse(s)
-		if err != nil {
-			return nil, false
-		}
-		out = append(out, r)
-	}
-	return out, true
-}
-
-// Limits of what is read of folders with wheels.
-const (
-	maxWheels = 2000
-	maxWheel  = 256 << 20
-)
-
-// wheels reads what the wheels of some folders need. One that cannot be read says
-// nothing here; who installs it will.
-func (c *checker) wheels(folders []string) map[string][]string {
-	out := map[string][]string{}
-	for _, dir := range folders {
-		entries, err := fs.ReadDir(c.fsys, dir)
-		if err != nil {
-			continue
-		}
-		for i, e := range entries {
-			if i == maxWheels {
-				break
-			}
-			if n, err := wheel.ParseName(e.Name()); err == nil && e.Type().IsRegular() {
-				if m, err := c.wheelMetadata(path.Join(dir, e.Name())); err == nil {
-					out[n.NormalizedDist()+"=="+m.Version] = m.Requires
-				}
-			}
-		}
-	}
-	return out
-}
-
-func (c *checker) wheelMetadata(name string) (wheel.Metadata, error) {
-	f, err := c.fsys.Open(name)
-	if err != nil {
-		return wheel.Metadata{}, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return wheel.Metadata{}, err
-	}
-	r, ok := f.(io.ReaderAt)
-	if !ok || info.Size() > maxWheel {
-		return wheel.Metadata{}, errTooLarge
-	}
-	return wheel.ReadMetadata(r, info.Size(), path.Base(name))
 }

@@ -2,7 +2,11 @@ package pin_test
 
 import (
 	"context"
+	"fmt"
+	"io/fs"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 
@@ -46,5 +50,66 @@ func TestIncompleteFromWheels(t *testing.T) {
 				t.Errorf("found %q, want %q", got, tc.want)
 			}
 		})
+	}
+}
+
+// counting counts how often files and folders are opened.
+type counting struct {
+	fstest.MapFS
+	opened *sync.Map
+}
+
+func (c counting) count(name string) {
+	n, _ := c.opened.LoadOrStore(name, new(atomic.Int64))
+	n.(*atomic.Int64).Add(1)
+}
+
+func (c counting) Open(name string) (fs.File, error) {
+	c.count(name)
+	return c.MapFS.Open(name)
+}
+
+func (c counting) ReadDir(name string) ([]fs.DirEntry, error) {
+	c.count(name)
+	return c.MapFS.ReadDir(name)
+}
+
+// TestWheelhouseReadOnce: many requirements files that name the same folder of
+// wheels cost as many looks into it as a single one does.
+func TestWheelhouseReadOnce(t *testing.T) {
+	opens := func(files int) (wheels, folder int64) {
+		fsys := counting{fstest.MapFS{}, &sync.Map{}}
+		const whl = "wheelhouse/base-1.0-py3-none-any.whl"
+		fsys.MapFS[whl] = &fstest.MapFile{Data: wheeltest.Wheel{Name: "base", Version: "1.0", Requires: []string{"missing"}}.Build()}
+		for i := range files {
+			fsys.MapFS[fmt.Sprintf("requirements/%02d.txt", i)] = &fstest.MapFile{Data: []byte("base==1.0" + hash + "\n")}
+		}
+		rep, err := pin.Check(context.Background(), fsys, pin.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		gaps := 0
+		for _, f := range rep.Findings {
+			if f.Rule == "lock/incomplete" {
+				gaps++
+			}
+		}
+		if gaps != files {
+			t.Errorf("%d gaps in %d files", gaps, files)
+		}
+		of := func(name string) int64 {
+			if n, ok := fsys.opened.Load(name); ok {
+				return n.(*atomic.Int64).Load()
+			}
+			return 0
+		}
+		return of(whl), of("wheelhouse")
+	}
+	wheels, folder := opens(1)
+	if wheels == 0 || folder == 0 {
+		t.Fatalf("one file opens the wheel %d times, its folder %d times", wheels, folder)
+	}
+	if w, f := opens(30); w != wheels || f != folder {
+		t.Errorf("30 files open the wheel %d times, its folder %d times; one file %d and %d times", w, f, wheels, folder)
 	}
 }
