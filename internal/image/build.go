@@ -47,6 +47,7 @@ type builder struct {
 
 	// ctx is the build's, for layers that are fetched when they are read.
 	ctx      context.Context
+	public   string // the index that tools use when nothing is configured
 	resolved string // digest of a base that a registry has
 	memory   *memory
 	forget   bool                    // what the cache has is not taken, but replaced
@@ -313,6 +314,14 @@ func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) 
 	}
 	wheels = append(wheels, made...)
 	slices.SortFunc(wheels, func(a, b built) int { return strings.Compare(a.Name, b.Name) })
+	homes := map[string]string{}
+	for _, c := range choices {
+		homes[c.Wheel] = b.homeOf(c)
+	}
+	for i, w := range wheels {
+		wheels[i].home = homes[w.Filename]
+	}
+	setApart(wheels)
 	venv, err := b.shop.venv(facts)
 	if err != nil {
 		return dependencies{}, err

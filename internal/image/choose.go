@@ -39,7 +39,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.source = &source{client: client, hints: b.Index.Default || b.Index.IndexURL == "" || b.Index.NoIndex, files: map[string][]index.File{}, absent: map[string]string{}}
+	b.source = &source{client: client, main: client.Main(), hints: b.Index.Default || b.Index.IndexURL == "" || b.Index.NoIndex, files: map[string][]index.File{}, absent: map[string]string{}}
 	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}}
 	wanted, err := b.selection(l, b.Platforms, lock.Target{Extras: b.Extras, Groups: b.Groups, Member: b.member})
 	if err != nil {

@@ -110,6 +110,7 @@ func (w *world) add(f wheeltest.Wheel) {
 	raw := f.Build()
 	w.write(filepath.Join(w.wheels, f.Filename()), string(raw))
 	sum := sha256.Sum256(raw)
+	w.sums[f.Filename()] = hex.EncodeToString(sum[:])
 	name := filepath.Join(w.context, "requirements.txt")
 	lock, err := os.ReadFile(name)
 	if err != nil {

@@ -23,13 +23,13 @@ const (
 	// docker and CRI-O), with room for images built on top.
 	maxLayers = 100
 	// otherLayers are the virtual environment, two groups, the project as a wheel
-	// and the application.
+	// and the application. (Two groups of private packages take of the room.)
 	otherLayers = 5
 )
 
 // groups orders wheels into layers: the large ones by name, then the small ones
-// that fit every platform, then the small ones that do not. below is the number
-// of the base's layers.
+// that fit every platform, then the small ones that do not; private ones come
+// last, in groups of their own. below is the number of the base's layers.
 func groups(all []built, below int) [][]built {
 	own := min(maxOwnLayers, max(0, maxLayers-otherLayers-below))
 	var large, small []built
@@ -54,17 +54,12 @@ func groups(all []built, below int) [][]built {
 	for _, b := range large {
 		out = append(out, []built{b})
 	}
-	var any, native []built
-	for _, b := range small {
-		if b.pure {
-			any = append(any, b)
-		} else {
-			native = append(native, b)
-		}
-	}
-	for _, g := range [][]built{any, native} {
-		if len(g) > 0 {
-			out = append(out, g)
+	for _, private := range []bool{false, true} {
+		for _, pure := range []bool{true, false} {
+			g := slices.DeleteFunc(slices.Clone(small), func(b built) bool { return b.private != private || b.pure != pure })
+			if len(g) > 0 {
+				out = append(out, g)
+			}
 		}
 	}
 	return out
@@ -82,8 +77,9 @@ func (b *builder) planLayers(p string, choices []Choice) {
 	unknown := false
 	for _, c := range choices {
 		unknown = unknown || c.Size == 0
-		all = append(all, built{Installed: &wheel.Installed{Filename: c.Wheel, Name: c.Name, Version: c.Version}, size: c.Size, pure: c.pure})
+		all = append(all, built{Installed: &wheel.Installed{Filename: c.Wheel, Name: c.Name, Version: c.Version}, size: c.Size, pure: c.pure, home: b.homeOf(c)})
 	}
+	setApart(all)
 	below := 0
 	if m, err := b.bases.images[p].Manifest(); err == nil {
 		below = len(m.Layers)
@@ -106,6 +102,10 @@ func why(g []built) string {
 	switch {
 	case len(g) == 1 && g[0].size >= ownLayerSize:
 		return fmt.Sprintf("alone: %s, so that another version costs no more than itself", quantity(g[0].size))
+	case g[0].private && g[0].pure:
+		return "together: small, the same on every platform, and private (" + homesOf(g) + "): they change apart from the others"
+	case g[0].private:
+		return "together: small, for this platform, and private (" + homesOf(g) + "): they change apart from the others"
 	case g[0].pure:
 		return "together: small, and the same on every platform"
 	}

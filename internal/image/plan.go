@@ -35,6 +35,7 @@ type Choice struct {
 	// stocked is the wheel as the cache has it: it need not be fetched.
 	stocked *cache.Wheel
 	single  *cache.Single // where it came alone
+	home    string        // of one that the cache has, see homeOf
 	hint    bool          // the lock says where the file is, not an index
 }
 

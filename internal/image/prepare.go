@@ -15,6 +15,7 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/image/layer"
 	"github.com/fairlead-ci/fairlead/internal/image/start"
 	"github.com/fairlead-ci/fairlead/internal/oci"
+	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/python/lock"
 )
 
@@ -56,6 +57,9 @@ func prepare(r Request, d Deps) (*builder, error) {
 	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{},
 		trees: map[string]*tree{}, locals: map[string][]lock.Package{}, ctx: context.Background(), made: map[string]dependencies{}}
 	b.result = &Result{Schema: 1, Tool: "build-image", Verdict: finding.Pass, Image: r.Image, Tags: []string{}, Layers: []Layer{}, Cache: Miss, Base: Base{Name: r.Base}}
+	if public, err := index.DefaultURL(); err == nil {
+		b.public = strings.TrimRight(public, "/")
+	}
 	if d.Registry != nil {
 		b.before = d.Registry.Stats()
 	}

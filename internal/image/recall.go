@@ -127,7 +127,7 @@ func (b *builder) recall(ctx context.Context) error {
 	}
 	compilers := b.compilers(ctx)
 	for _, p := range b.Platforms {
-		b.memory.keys[p] = cache.Key(p, pinned[p], pins(b.lock.Packages), "extras", strings.Join(b.Extras, ","), "groups", strings.Join(b.Groups, ","), "member", b.member, "python", b.Python, "bytecode", compilers)
+		b.memory.keys[p] = cache.Key(p, pinned[p], pins(b.lock.Packages), append([]string{"extras", strings.Join(b.Extras, ","), "groups", strings.Join(b.Groups, ","), "member", b.member, "python", b.Python, "bytecode", compilers}, b.homesKey()...)...)
 	}
 	var g errgroup.Group
 	for _, p := range b.Platforms {

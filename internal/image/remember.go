@@ -105,7 +105,7 @@ func (b *builder) rememberOne(ctx context.Context, p string, there func(string) 
 
 // stock is a wheel as the cache has it.
 func (w built) stock(site string) cache.Wheel {
-	return cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, SHA256: w.sha256, Size: w.size, Pure: w.pure, Roots: w.roots(site), Warnings: w.Warnings}
+	return cache.Wheel{Name: w.Name, Version: w.Version, Filename: w.Filename, SHA256: w.sha256, Size: w.size, Pure: w.pure, Roots: w.roots(site), Warnings: w.Warnings, Home: w.home}
 }
 
 // detail is what of a wheel is seldom needed.

@@ -20,7 +20,11 @@ import (
 
 // project names what the builds of this project follow one another by.
 func (b *builder) projectKey(platform string) string {
-	return cache.Project(platform, b.Image, b.lock.Path, strings.Join(b.Extras, ","), strings.Join(b.Groups, ","), b.member)
+	parts := []string{platform, b.Image, b.lock.Path, strings.Join(b.Extras, ","), strings.Join(b.Groups, ","), b.member}
+	if homes := b.homesKey(); len(homes) > 0 {
+		parts = append(parts, "homes") // an entry from before they counted is another's
+	}
+	return cache.Project(parts...)
 }
 
 // restock looks for the project's newest entry, for a build whose own is not
@@ -99,12 +103,12 @@ func (b *builder) inStock(wanted map[string]selected) (rest map[string]selected,
 
 // choiceOf is the choice that led to a wheel of the cache.
 func choiceOf(w cache.Wheel, p lock.Package) Choice {
-	return Choice{Package: p, Name: w.Name, Version: p.Version, Wheel: w.Filename, Tag: w.Tag, From: "cache", Size: w.Size, pure: w.Pure}
+	return Choice{Package: p, Name: w.Name, Version: p.Version, Wheel: w.Filename, Tag: w.Tag, From: "cache", Size: w.Size, pure: w.Pure, home: w.Home}
 }
 
 // recalledWheel is a wheel of the cache, without its files.
 func recalledWheel(w cache.Wheel) built {
-	return built{sha256: w.SHA256, size: w.Size, pure: w.Pure, remembered: w.Roots,
+	return built{sha256: w.SHA256, home: w.Home, size: w.Size, pure: w.Pure, remembered: w.Roots,
 		Installed: &wheel.Installed{Filename: w.Filename, Name: w.Name, Version: w.Version, Warnings: w.Warnings}}
 }
 

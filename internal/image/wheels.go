@@ -33,6 +33,7 @@ type source struct {
 	client *index.Client
 	// hints: a lock that says where files are is believed, and no index asked.
 	hints  bool
+	main   string // the main index's address
 	mu     sync.Mutex
 	files  map[string][]index.File // by name and version
 	absent map[string]string       // why there are no files of a package
@@ -328,6 +329,10 @@ type built struct {
 	// were installed.
 	single *cache.Single
 	place  cache.Place
+	// home is where the lock, or the index that had it, is; private says that it is
+	// not where most are.
+	home    string
+	private bool
 }
 
 // origin is set for packages that the lock has from a URL. That a file came from

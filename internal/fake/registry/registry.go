@@ -61,7 +61,7 @@ type Registry struct {
 
 // Start runs a registry on a free port until ctx ends or Close is called.
 func Start(ctx context.Context, o Options) (*Registry, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+	listener, err := listen(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("starting the registry on loopback: %w", err)
 	}
@@ -81,6 +81,25 @@ func Start(ctx context.Context, o Options) (*Registry, error) {
 	go func() { _ = r.server.Serve(listener) }()
 	context.AfterFunc(ctx, func() { _ = r.server.Close() })
 	return r, nil
+}
+
+// listen finds a free port that answers. On some machines a few do not, whoever
+// listens: tests that start a thousand registries meet them.
+func listen(ctx context.Context) (net.Listener, error) {
+	for tries := 0; ; tries++ {
+		l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", l.Addr().String())
+		if err == nil {
+			return l, c.Close()
+		}
+		_ = l.Close()
+		if tries == 3 {
+			return nil, err
+		}
+	}
 }
 
 // Close stops the registry. It is safe to repeat.

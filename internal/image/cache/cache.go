@@ -128,6 +128,8 @@ type Wheel struct {
 	// site-packages, other files by their whole path.
 	Roots    []string `json:"roots"`
 	Warnings []string `json:"warnings,omitempty"`
+	// Home is where it was found, "" for the main index.
+	Home string `json:"home,omitempty"`
 }
 
 // Layer is a layer above the base's.

@@ -118,7 +118,7 @@ func (s Store) composeSingle(tag string, w Wheel, d Detail, l *layer.Layer) (v1.
 	if err != nil {
 		return nil, err
 	}
-	w.Pin, w.Tag = "", "" // of a lock and a target
+	w.Pin, w.Tag, w.Home = "", "", "" // of a lock and a target
 	facts, err := pack(single{Tag: tag, Wheel: w, Comment: l.Comment, Detail: d, Layer: desc.Digest.String(), Size: desc.Size, DiffID: diffID.String(), Annotation: desc.Annotations})
 	if err != nil {
 		return nil, err

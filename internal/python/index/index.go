@@ -31,6 +31,8 @@ type File struct {
 	// MetadataHash is its sha256, "" where the index does not say.
 	Metadata     bool
 	MetadataHash string
+	// From is the configured index, folder or page that has the file.
+	From string
 }
 
 // Config says where packages come from. URLs may carry no credentials of their
@@ -106,6 +108,9 @@ func New(c Config) (*Client, error) {
 	return &Client{c, users}, nil
 }
 
+// Main is the address of the main index, "" if there is none.
+func (c *Client) Main() string { return c.c.IndexURL }
+
 // pages are the find-links that are addresses.
 func pages(links []string) []string {
 	var out []string
@@ -138,6 +143,7 @@ func (c *Client) Links(ctx context.Context, project string) ([]File, error) {
 			}
 			for _, f := range fs {
 				if isOf(f.Name, name) {
+					f.From = link
 					out = append(out, f)
 				}
 			}
@@ -148,9 +154,17 @@ func (c *Client) Links(ctx context.Context, project string) ([]File, error) {
 			c.c.Warnf("find-links folder %s is not read: %v", link, err)
 			continue
 		}
-		out = append(out, fs...)
+		out = append(out, from(link, fs)...)
 	}
 	return out, nil
+}
+
+// from notes where files were found.
+func from(source string, files []File) []File {
+	for i := range files {
+		files[i].From = source
+	}
+	return files
 }
 
 // Files lists what all sources offer for a project, find-links first. A project
@@ -181,7 +195,7 @@ func (c *Client) Files(ctx context.Context, project string) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, fs...)
+		out = append(out, from(base, fs)...)
 	}
 	if len(out) == 0 {
 		return nil, fmt.Errorf("%q: %w: not found on %s", project, ErrNoProject, strings.Join(missing, ", "))
