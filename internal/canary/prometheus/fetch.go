@@ -162,8 +162,8 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 	for _, t := range b.targets {
 		latest[t.cohort] = max(latest[t.cohort], t.newest)
 	}
-	for c, ts := range latest {
-		if err := s.fresh(cohort(c), ts); err != nil {
+	for _, c := range s.sides() {
+		if err := s.fresh(c, latest[c]); err != nil {
 			return 0, nil, err
 		}
 	}
@@ -197,6 +197,9 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 			s.away[t.key] = false
 		case !counting[t.job]: // requests are counted elsewhere, by a load balancer say
 			gone(t, "does not answer the server's scrapes")
+		case s.replaced(b, t, failed):
+			gone(t, "has not answered since before the gate began: it counts as what the rollout replaced")
+			continue
 		case t.cohort == canaries:
 			return 0, nil, &canary.Problem{Kind: "down", Cohort: t.cohort.String(), Where: t.name,
 				Detail: "its last scrape failed, says the server (up is 0): did it crash?"}
@@ -226,6 +229,21 @@ func (s *Source) lost(t *scraped, counted int64) bool {
 	}
 	start := t.startAt(at)
 	return start == 0 || p.Start == 0 || sameStart(start, p.Start)
+}
+
+// replaced says that an instance is what a rollout took away and what a fixed list
+// of targets goes on to name: it was down when the gate began, and another one of
+// its job answers.
+func (s *Source) replaced(b *batch, t *scraped, failed int) bool {
+	if !s.cfg.Alone || !s.away[t.key] && t.ups[len(t.ups)-failed].ts > s.started {
+		return false
+	}
+	for _, o := range b.targets {
+		if o.job == t.job && len(o.ups) > 0 && o.failed() == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // failed is how many of the latest scrapes failed in a row.

@@ -8,8 +8,8 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
 
-// History counts the baseline's past in windows of a length. See
-// [canary.Historian].
+// History counts the baseline's past in windows of a length: its requests, and for
+// a bake its response times, too. See [canary.Historian].
 func (s *Source) History(ctx context.Context, before time.Time, length, width time.Duration) ([]canary.Sample, error) {
 	at, err := s.client.now(ctx)
 	if err != nil {
@@ -46,6 +46,10 @@ func (s *Source) History(ctx context.Context, before time.Time, length, width ti
 	}
 	past := newTally()
 	past.Interval = interval(b)
+	if s.cfg.Alone {
+		past.Latency.UnitMS = s.tally.Latency.UnitMS
+		past.Latency.choose(b, true)
+	}
 	var out []canary.Sample
 	for end := first; end <= last; end += step {
 		w, err := past.advance(b, end)
@@ -59,7 +63,13 @@ func (s *Source) History(ctx context.Context, before time.Time, length, width ti
 		for metric, c := range w.counts {
 			sample.Counts[metric] = seqtest.Counts{Baseline: c[baseline]}
 		}
+		sample.Latency = past.Latency.Take()
 		out = append(out, sample)
+	}
+	if s.cfg.Alone && s.tally.Origin == 0 && past.Latency.Bounds != nil {
+		// What comes after is counted in the same buckets, or not at all.
+		s.tally.Latency.Bounds = past.Latency.Bounds
+		s.tally.Latency.Restart()
 	}
 	return out, nil
 }

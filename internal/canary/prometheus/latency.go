@@ -13,8 +13,9 @@ import (
 // latencies are the response times of both sides.
 type latencies struct{ times.Counter }
 
-// choose fixes the bounds, once both sides show some in common.
-func (l *latencies) choose(b *batch) {
+// choose fixes the bounds, once both sides show some in common, or the only one
+// shows some.
+func (l *latencies) choose(b *batch, alone bool) {
 	if l.Bounds != nil || l.Broken {
 		return
 	}
@@ -40,6 +41,10 @@ func (l *latencies) choose(b *batch) {
 	var shown [2][]map[float64]bool
 	for name, g := range groups {
 		shown[side[name]] = append(shown[side[name]], g)
+	}
+	if alone {
+		both := append(shown[baseline], shown[canaries]...)
+		shown = [2][]map[float64]bool{both, both}
 	}
 	l.Choose(shown)
 }

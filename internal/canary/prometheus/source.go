@@ -162,7 +162,7 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 		}
 		chosen = append(chosen, said...)
 	}
-	b, err := s.fetch(ctx, at, s.span(at), [...]cohort{baseline, canaries})
+	b, err := s.fetch(ctx, at, s.span(at), s.sides())
 	if err != nil {
 		return canary.Sample{}, err
 	}
@@ -172,12 +172,12 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	if step := interval(b); step > 0 {
 		s.tally.Interval = step
 	}
+	if s.tally.Origin == 0 && s.started == 0 {
+		s.started = at
+	}
 	end, notes, err := s.horizon(b)
 	if err != nil {
 		return canary.Sample{}, err
-	}
-	if s.tally.Origin == 0 && s.started == 0 {
-		s.started = at
 	}
 	// What happened before the gate began is not the canary's: the origin is the
 	// first scrape after it.
@@ -195,6 +195,15 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	return out, err
 }
 
+// sides are the sides to ask for: what a bake's labels pick is what runs now, and
+// its time before comes from [Source.History].
+func (s *Source) sides() [2]cohort {
+	if s.cfg.Alone {
+		return [2]cohort{canaries, canaries}
+	}
+	return [2]cohort{baseline, canaries}
+}
+
 // span is how far to look back: over everything since the last window and two
 // scrapes more, so that nothing is lost to the edge. Server time, milliseconds.
 func (s *Source) span(at int64) int64 {
@@ -207,7 +216,7 @@ func (s *Source) span(at int64) int64 {
 // window counts up to its end.
 func (s *Source) window(b *batch, end int64) (canary.Sample, error) {
 	origin := s.tally.Origin == 0
-	s.tally.Latency.choose(b)
+	s.tally.Latency.choose(b, s.cfg.Alone)
 	w, err := s.tally.advance(b, end)
 	if err == nil {
 		err = s.tally.impossible()
@@ -240,13 +249,14 @@ func (s *Source) window(b *batch, end int64) (canary.Sample, error) {
 // silent names the sides that count nothing yet.
 func (s *Source) silent(b *batch) []string {
 	var notes []string
+	watched := s.sides()
 	for _, c := range s.counters {
 		has := [2]bool{}
 		for _, x := range b.tracked {
 			has[x.cohort] = has[x.cohort] || x.metric == c.Metric
 		}
 		for side, ok := range has {
-			if !ok {
+			if !ok && slices.Contains(watched[:], cohort(side)) {
 				notes = append(notes, cohort(side).String()+" does not show "+c.Requests.Name+" yet")
 			}
 		}
