@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -23,19 +24,31 @@ type outcome struct {
 var everyday = []string{"FAIL_SHARE=0.005", "SLOW_SHARE=0.02", "SLOW_MS=120"}
 
 // TestCanaryReleases judges twenty releases, one after the other, as they would
-// meet production: ten good ones, nine bad ones, and one that leaks memory. It
-// takes long, so that make e2e-canary alone runs it; the table is written to
+// meet production: ten good ones, nine bad ones, and one that leaks memory. Then
+// three full rollouts are watched and taken back where they are bad. It takes
+// long, so that make e2e-canary alone runs it; the tables are written to
 // FAIRLEAD_E2E_CANARY if that is a file's name.
 func TestCanaryReleases(t *testing.T) {
-	table := os.Getenv("FAIRLEAD_E2E_CANARY")
-	if table == "" {
+	page := releasePage{to: os.Getenv("FAIRLEAD_E2E_CANARY"), rate: 100, began: time.Now()}
+	if page.to == "" {
 		t.Skip("NOT TESTED: twenty releases take half an hour; make e2e-canary runs them")
 	}
-	const rate = 100
-	s := newShop(t, shopPython(t))
+	python := shopPython(t)
+	t.Run("releases", func(t *testing.T) { judgeReleases(t, python, &page) })
+	t.Run("rollouts", func(t *testing.T) {
+		bakes(t, python, page.rate, func(o rollout) {
+			page.rollouts = append(page.rollouts, o)
+			page.write(t)
+		})
+	})
+	t.Log("\n" + page.tables())
+}
+
+// judgeReleases judges each beside the baseline.
+func judgeReleases(t *testing.T, python string, page *releasePage) {
+	s := newShop(t, python)
 	s.release(t, "baseline", everyday...)
 	forever := `while :; do timeout --foreground -s KILL %s "$@"; sleep 1; done`
-	var results []outcome
 	for _, r := range []struct {
 		name, what, want string
 		shell            string
@@ -72,7 +85,7 @@ func TestCanaryReleases(t *testing.T) {
 			} else {
 				s.answers(t, s.direct("canary")+"/healthz")
 			}
-			load := s.users(rate)
+			load := s.users(page.rate)
 			args := append([]string{"--deadline", "6m", "--requests-metric", "haproxy_backend_http_responses_total", "--bad-labels", `code="5xx"`,
 				"--latency-metric", "http_request_duration_seconds", "--gauge-metric", "memory=app_resident_memory_bytes",
 				"--report", filepath.Join(t.TempDir(), "report.json")}, r.args...)
@@ -88,48 +101,81 @@ func TestCanaryReleases(t *testing.T) {
 			if o.verdict == "pass" && o.memory != "" {
 				o.verdict = "warn"
 			}
-			results = append(results, o)
+			page.releases = append(page.releases, o)
 			t.Logf("%s after %.0f s, %d excess failed, %d excess slow of %d: %s %s", o.verdict, o.after, o.failed, o.slow, o.sent, o.reason, o.memory)
 			for _, p := range got.Problems {
 				t.Logf("problem: %s", p.Message)
 			}
-			writeReleases(t, table, rate, results)
+			page.write(t)
 			if o.verdict != r.want {
 				t.Errorf("%s, want %s: %s; %s; notes %q", o.verdict, r.want, o.reason, o.memory, got.Notes)
 			}
 		})
 	}
-	t.Log("\n" + releaseTable(rate, results))
 }
 
-// writeReleases writes the page where it is asked for, after every release.
-func writeReleases(t *testing.T, to string, rate int, results []outcome) {
-	if !strings.HasSuffix(to, ".md") {
+// releasePage is what is written down.
+type releasePage struct {
+	to       string
+	rate     int
+	began    time.Time
+	releases []outcome
+	rollouts []rollout
+}
+
+// write writes the page where it is asked for, after every release.
+func (p *releasePage) write(t *testing.T) {
+	if !strings.HasSuffix(p.to, ".md") {
 		return
 	}
-	page := "# canary-gate end to end\n\n" +
+	load, err := os.ReadFile("/proc/loadavg")
+	busy := strings.Fields(string(load))
+	if err != nil || len(busy) < 3 {
+		busy = []string{"?", "?", "?"}
+	}
+	text := "# canary-gate end to end\n\n" +
 		"Written by `make e2e-canary`: gunicorn with three workers for each release, haproxy that gives each half of the traffic, a real Prometheus that scrapes " +
 		"haproxy and the applications every 2 s, and users with a connection for every request. The gate asks Prometheus every second; failed requests are counted at " +
 		"haproxy, response times by the applications' own histogram. Defaults otherwise: 1 % false alarms, 5 % wrong passes, less than +0.5 pp more errors to pass.\n\n" +
-		releaseTable(rate, results)
-	if err := os.WriteFile(to, []byte(page), 0o644); err != nil {
+		p.tables() + fmt.Sprintf("\nThe run took %.0f minutes on a machine with %d cores; its load was %s at the end. Times are those of this one run.\n",
+		time.Since(p.began).Minutes(), runtime.NumCPU(), busy[1])
+	if err := os.WriteFile(p.to, []byte(text), 0o644); err != nil {
 		t.Error(err)
 	}
 }
 
-func releaseTable(rate int, results []outcome) string {
+// judged is a verdict beside the one that is right.
+func judged(verdict, want string) string {
+	if verdict == want {
+		return verdict
+	}
+	return verdict + " (**wrong**: " + want + " is right)"
+}
+
+func (p *releasePage) tables() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| release | what it does | verdict | after | requests to the canary | failed beyond the baseline's share | slower than %d ms beyond it |\n|---|---|---|---|---|---|---|\n", slowMS)
 	right := 0
-	for _, o := range results {
-		verdict := o.verdict
+	for _, o := range p.releases {
 		if o.verdict == o.want {
 			right++
-		} else {
-			verdict += " (**wrong**: " + o.want + " is right)"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %.0f s | %d | %d | %d |\n", o.name, o.what, verdict, o.after, o.sent, o.failed, o.slow)
+		fmt.Fprintf(&b, "| %s | %s | %s | %.0f s | %d | %d | %d |\n", o.name, o.what, judged(o.verdict, o.want), o.after, o.sent, o.failed, o.slow)
 	}
-	fmt.Fprintf(&b, "\n%d of %d verdicts are right. %d requests/s, half of them to the canary; the baseline fails 0.5 %% and is slow (120 ms) in 2 %%.\n", right, len(results), rate)
+	fmt.Fprintf(&b, "\n%d of %d verdicts are right. %d requests/s, half of them to the canary; the baseline fails 0.5 %% and is slow (120 ms) in 2 %%.\n", right, len(p.releases), p.rate)
+	if len(p.rollouts) == 0 {
+		return b.String()
+	}
+	b.WriteString("\n## After the rollout\n\n" +
+		"`fairlead promote` gives a release all of the traffic (blue and green behind haproxy), and `canary-gate --bake` compares the time after with the one and a half to two and a half minutes before, for two and a half minutes; " +
+		"`--on-fail` is `fairlead rollback`. Before and after are no experiment: the report says so.\n\n" +
+		"| release | what it does | verdict | after | what runs in the end | back after | requests served meanwhile | failed beyond the share before |\n|---|---|---|---|---|---|---|---|\n")
+	for _, o := range p.rollouts {
+		stays, back := "it stays", ""
+		if o.back > 0 {
+			stays, back = "the release before", fmt.Sprintf("%.0f s", o.back)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %.0f s | %s | %s | %d | %d |\n", o.name, o.what, judged(o.verdict, o.want), o.after, stays, back, o.sent, o.failed)
+	}
 	return b.String()
 }

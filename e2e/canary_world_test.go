@@ -89,6 +89,15 @@ scrape_configs:
 // newShop starts haproxy and Prometheus; the releases come later.
 func newShop(t *testing.T, python string) *shop {
 	t.Helper()
+	s := shopParts(t, python)
+	s.serve(t, fmt.Sprintf(haproxyConfig, s.ports["front"], s.ports["baseline"], s.ports["canary"], s.ports["stats"]),
+		fmt.Sprintf(prometheusConfig, s.ports["baseline"], s.ports["canary"], s.ports["stats"]))
+	return s
+}
+
+// shopParts is a shop of which nothing runs yet.
+func shopParts(t *testing.T, python string) *shop {
+	t.Helper()
 	need(t, "prometheus", "haproxy", "python3")
 	s := &shop{t: t, dir: t.TempDir(), python: python, ports: map[string]int{}}
 	for _, name := range []string{"baseline", "canary", "front", "stats", "prometheus"} {
@@ -96,20 +105,27 @@ func newShop(t *testing.T, python string) *shop {
 	}
 	s.front = fmt.Sprintf("http://127.0.0.1:%d", s.ports["front"])
 	s.prometheus = fmt.Sprintf("http://127.0.0.1:%d", s.ports["prometheus"])
-	write := func(name, text string) string {
-		p := filepath.Join(s.dir, name)
-		if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return p
+	return s
+}
+
+// write puts a file into the shop's folder.
+func (s *shop) write(t *testing.T, name, text string) string {
+	t.Helper()
+	p := filepath.Join(s.dir, name)
+	if err := os.WriteFile(p, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	ha := write("haproxy.cfg", fmt.Sprintf(haproxyConfig, s.ports["front"], s.ports["baseline"], s.ports["canary"], s.ports["stats"]))
-	pr := write("prometheus.yml", fmt.Sprintf(prometheusConfig, s.ports["baseline"], s.ports["canary"], s.ports["stats"]))
+	return p
+}
+
+// serve starts haproxy and Prometheus.
+func (s *shop) serve(t *testing.T, haproxy, prometheus string) {
+	t.Helper()
+	ha, pr := s.write(t, "haproxy.cfg", haproxy), s.write(t, "prometheus.yml", prometheus)
 	s.start(t, "haproxy", nil, "haproxy", "-db", "-f", ha)
 	s.start(t, "prometheus", nil, "prometheus", "--config.file="+pr, "--storage.tsdb.path="+filepath.Join(s.dir, "data"),
 		fmt.Sprintf("--web.listen-address=127.0.0.1:%d", s.ports["prometheus"]), "--log.level=warn")
 	s.answers(t, s.prometheus+"/-/ready")
-	return s
 }
 
 // start runs a program until the test ends. Its process group ends with it.
@@ -177,10 +193,15 @@ func (s *shop) launch(t *testing.T, side, shell string, env ...string) (stop fun
 		shell = `exec "$@"`
 	}
 	example := filepath.Join(repo(t), "examples", "hello")
-	env = append([]string{"PYTHONPATH=" + filepath.Join(example, "src") + ":" + filepath.Join(repo(t), "e2e", "testdata", "canary"),
-		"PYTHONDONTWRITEBYTECODE=1", "SECRET_KEY=x", "LOG_LEVEL=WARNING", "WEB_CONCURRENCY=3", "WEB_THREADS=4", "PROMETHEUS_MULTIPROC_DIR=" + multi}, env...)
+	env = append(append(s.appEnv(t), "PROMETHEUS_MULTIPROC_DIR="+multi), env...)
 	return s.start(t, side, env, "sh", "-c", shell, "sh", filepath.Join(s.python, "bin", "gunicorn"), "--config", filepath.Join(example, "gunicorn.conf.py"),
 		"--bind", fmt.Sprintf("127.0.0.1:%d", s.ports[side]), "--log-level", "critical", "shop:app")
+}
+
+// appEnv is what every release has in its environment.
+func (s *shop) appEnv(t *testing.T) []string {
+	return []string{"PYTHONPATH=" + filepath.Join(repo(t), "examples", "hello", "src") + ":" + filepath.Join(repo(t), "e2e", "testdata", "canary"),
+		"PYTHONDONTWRITEBYTECODE=1", "SECRET_KEY=x", "LOG_LEVEL=WARNING", "WEB_CONCURRENCY=3", "WEB_THREADS=4"}
 }
 
 // direct is the address of one side, beside the load balancer.

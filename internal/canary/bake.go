@@ -2,6 +2,7 @@ package canary
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 
@@ -103,6 +104,19 @@ func (b *beforeAfter) Aligned() bool { return true }
 // Sample implements [Source].
 func (b *beforeAfter) Sample(ctx context.Context) (Sample, error) {
 	s, err := b.src.Sample(ctx)
+	var known *Problem
+	if errors.As(err, &known) { // there is one side only
+		own := *known
+		own.Cohort = ""
+		if own.Where != "" {
+			own.Detail = own.Where + ": " + own.Detail
+		}
+		return s, &own
+	}
+	s.Notes = slices.Clone(s.Notes)
+	for i := range s.Notes {
+		s.Notes[i] = strings.TrimPrefix(s.Notes[i], "canary ")
+	}
 	if err != nil || s.Origin || s.Pending {
 		return s, err
 	}

@@ -24,7 +24,7 @@ func (rep Report) Text(w io.Writer) error {
 		fmt.Fprintf(&b, "  evidence      %s\n", line)
 	}
 	if rep.Verdict == finding.Fail && rep.Hurt > 0 {
-		fmt.Fprintf(&b, "  hurt          %s\n", hurtWords(rep.Hurt))
+		fmt.Fprintf(&b, "  hurt          %s\n", rep.hurtWords())
 	}
 	for _, p := range rep.Problems {
 		fmt.Fprintf(&b, "  problem       %s%s\n", printable(p.Message), times(p.Count))
@@ -62,7 +62,7 @@ func (rep Report) Summary() string {
 		tail = append(tail, "evidence "+line)
 	}
 	if rep.Verdict == finding.Fail && rep.Hurt > 0 {
-		tail = append(tail, hurtWords(rep.Hurt))
+		tail = append(tail, rep.hurtWords())
 	}
 	if rep.Verdict == finding.Inconclusive && rep.Preview != "" {
 		tail = append(tail, markdown(rep.Preview))
@@ -131,11 +131,15 @@ func gateWord(m MetricReport) string {
 	}
 }
 
-func hurtWords(n int64) string {
-	if n == 1 {
-		return "1 request was hurt beyond the baseline's share"
+func (rep Report) hurtWords() string {
+	share := "the baseline's share"
+	if rep.Plan.Bake {
+		share = "the share before"
 	}
-	return count(n) + " requests were hurt beyond the baseline's share"
+	if rep.Hurt == 1 {
+		return "1 request was hurt beyond " + share
+	}
+	return count(rep.Hurt) + " requests were hurt beyond " + share
 }
 
 func times(n int) string {
