@@ -34,6 +34,8 @@ type batch struct {
 	// created are the times, in seconds, at which counters began, by their name
 	// without _total and their labels; clients that tell it do so in a gauge.
 	created map[string]float64
+	// notes are sentences about the answers themselves.
+	notes []string
 }
 
 // scraped is what is known of a target's scrapes: one scraped process.

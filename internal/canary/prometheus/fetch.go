@@ -28,9 +28,11 @@ func (s *Source) fetch(ctx context.Context, at, span int64, sides [2]cohort) (*b
 			continue
 		}
 		seen[c] = true
-		for _, counter := range s.counters {
-			list, err := get(counter.Requests, s.labels[c])
-			if err != nil {
+		counted := make([][]rawSeries, len(s.counters))
+		var slow, meta []rawSeries
+		var err error
+		for i, counter := range s.counters {
+			if counted[i], err = get(counter.Requests, s.labels[c]); err != nil {
 				return nil, err
 			}
 			if counter.Errors.Name != "" && counter.Errors.String() != counter.Requests.String() {
@@ -38,42 +40,54 @@ func (s *Source) fetch(ctx context.Context, at, span int64, sides [2]cohort) (*b
 				if err != nil {
 					return nil, err
 				}
-				list = append(list, more...)
+				counted[i] = append(counted[i], more...)
 			}
-			if err := s.tellable(counter, c, list); err != nil {
-				return nil, err
-			}
-			b.requests(c, counter, list)
 		}
 		if s.latency != "" {
 			sel := s.cfg.Latency
 			for _, name := range []string{s.latency + "_bucket", s.latency} {
 				sel.Name = name
-				list, err := get(sel, s.labels[c])
-				if err != nil {
+				if slow, err = get(sel, s.labels[c]); err != nil {
 					return nil, err
 				}
-				b.buckets(c, len(s.cfg.Counters) == 0, list)
-				if len(list) > 0 {
+				if len(slow) > 0 {
 					break // classic buckets go first where there are both
 				}
 			}
 		}
-		if err := s.metadata(ctx, c, b, over, at); err != nil {
+		if meta, err = s.metadata(ctx, c, slices.Concat(append(counted, slow)...), over, at); err != nil {
 			return nil, err
 		}
+		lists := []*[]rawSeries{&slow, &meta}
+		for i := range counted {
+			lists = append(lists, &counted[i])
+		}
+		b.notes = append(b.notes, s.tally.Copies.single(s.tally.Interval, lists...)...)
+		for i, counter := range s.counters {
+			if err := s.tellable(counter, c, counted[i]); err != nil {
+				return nil, err
+			}
+			b.requests(c, counter, counted[i])
+		}
+		b.buckets(c, len(s.cfg.Counters) == 0, slow)
+		b.meta(c, meta, s.gauges())
 	}
 	return b, nil
 }
 
-// metadata asks for the targets' own series: up, start time, gauges.
-func (s *Source) metadata(ctx context.Context, c cohort, b *batch, over string, at int64) error {
-	names := []string{"up", "process_start_time_seconds"}
-	gauges := map[string]string{"process_resident_memory_bytes": Memory}
+// gauges are the readings to ask for: the plan's names by the metrics'.
+func (s *Source) gauges() map[string]string {
+	out := map[string]string{"process_resident_memory_bytes": Memory}
 	for metric, name := range s.cfg.Gauges {
-		gauges[name] = metric
+		out[name] = metric
 	}
-	for name := range gauges {
+	return out
+}
+
+// metadata asks for the targets' own series: up, start time, gauges.
+func (s *Source) metadata(ctx context.Context, c cohort, counted []rawSeries, over string, at int64) ([]rawSeries, error) {
+	names := []string{"up", "process_start_time_seconds"}
+	for name := range s.gauges() {
 		names = append(names, name)
 	}
 	for _, counter := range s.counters {
@@ -83,37 +97,25 @@ func (s *Source) metadata(ctx context.Context, c cohort, b *batch, over string, 
 	name := series.Matcher{Label: "__name__", Op: "=~", Value: strings.Join(names, "|")}
 	if !s.byInstance[c] {
 		a, err := s.client.query(ctx, series.Selector{}.With(append([]series.Matcher{name}, s.labels[c]...)...)+over, at)
-		if err != nil {
-			return err
-		}
-		b.meta(c, a.series, gauges)
-		if len(a.series) > 0 {
-			return nil
+		if err != nil || len(a.series) > 0 {
+			return a.series, err
 		}
 	}
 	// The labels are the metric's own, as behind a load balancer that counts for
 	// both sides: its targets are known by their instances.
 	jobs, instances := map[string]bool{}, map[string]bool{}
-	for _, x := range b.tracked {
-		if x.cohort == c {
-			job, _ := x.labels.Label("job")
-			instance, _ := x.labels.Label("instance")
-			if instance != "" {
-				jobs[job], instances[instance] = true, true
-			}
+	for _, r := range counted {
+		if instance := r.Metric["instance"]; instance != "" {
+			jobs[r.Metric["job"]], instances[instance] = true, true
 		}
 	}
 	const most = 500
 	if len(instances) == 0 || len(instances) > most {
-		return nil
+		return nil, nil
 	}
 	a, err := s.client.query(ctx, series.Selector{}.With(name, anyOf("job", jobs), anyOf("instance", instances))+over, at)
-	if err != nil {
-		return err
-	}
-	b.meta(c, a.series, gauges)
-	s.byInstance[c] = len(a.series) > 0
-	return nil
+	s.byInstance[c] = err == nil && len(a.series) > 0
+	return a.series, err
 }
 
 func anyOf(label string, values map[string]bool) series.Matcher {

@@ -176,6 +176,7 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 		s.started = at
 	}
 	end, notes, err := s.horizon(b)
+	notes = append(b.notes, notes...)
 	if err != nil {
 		return canary.Sample{}, err
 	}

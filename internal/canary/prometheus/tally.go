@@ -26,6 +26,8 @@ type tally struct {
 	// cohort and metric: pages are not written in one moment.
 	Owed    map[string]int64 `json:"owed,omitempty"`
 	Latency latencies        `json:"latency"`
+	// Copies says which of several servers' samples count.
+	Copies copies `json:"copies"`
 }
 
 // valid says whether a tally that was read from a file can be gone on with.

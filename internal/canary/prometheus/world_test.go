@@ -26,6 +26,9 @@ type world struct {
 	url  string
 	pods []*pod
 	now  time.Time // the gate's clock, which is wrong on purpose
+	// mirrors are the servers that scrape, as labels; none means one without any.
+	// Each scrapes two seconds after the one before.
+	mirrors []string
 }
 
 // pod is an instrumented application.
@@ -92,23 +95,32 @@ func (w *world) restart(p *pod) {
 	p.started = float64(w.fake.Now()) / 1000
 }
 
-func (w *world) scrape(p *pod) {
+func (w *world) scrape(p *pod) { w.scrapeAs(p, "") }
+
+// scrapeAs scrapes as a server that adds a label.
+func (w *world) scrapeAs(p *pod, label string) {
 	if p.removed {
 		return
+	}
+	put := func(name string, v float64) {
+		if label != "" {
+			name = strings.Replace(name, "{", "{"+label+",", 1)
+		}
+		w.fake.Append(name, v)
 	}
 	up := 0.0
 	if p.up {
 		up = 1
 		for name, v := range p.counts {
-			w.fake.Append(name, v)
+			put(name, v)
 		}
 		if !p.mute {
-			w.fake.Append(`process_start_time_seconds{`+p.labels+`}`, p.started)
-			w.fake.Append(`process_resident_memory_bytes{`+p.labels+`}`, 50e6)
+			put(`process_start_time_seconds{`+p.labels+`}`, p.started)
+			put(`process_resident_memory_bytes{`+p.labels+`}`, 50e6)
 		}
 	}
 	if !p.mute {
-		w.fake.Append(`up{`+p.labels+`}`, up)
+		put(`up{`+p.labels+`}`, up)
 	}
 }
 
@@ -119,8 +131,14 @@ func (w *world) run(seconds int) {
 		w.now = w.now.Add(time.Second)
 		for _, p := range w.pods {
 			p.serve()
-			if (w.fake.Now()/1000)%15 == int64(p.offset) {
+			since := (w.fake.Now()/1000 + 15 - int64(p.offset)) % 15
+			if len(w.mirrors) == 0 && since == 0 {
 				w.scrape(p)
+			}
+			for i, label := range w.mirrors {
+				if label != "" && since == int64(2*i) {
+					w.scrapeAs(p, label)
+				}
 			}
 		}
 	}

@@ -32,7 +32,8 @@ func KnownCounters() []string {
 	}
 }
 
-// StatusLabels are where common libraries put the response status.
+// StatusLabels are where common libraries put the response status, by names that
+// every version of Prometheus can be asked for.
 func StatusLabels() []string {
 	return []string{"status", "code", "status_code", "http_status", "http_status_code", "response_code",
 		"http_response_status_code", "status_class"}
@@ -46,7 +47,7 @@ var (
 
 // pathLabels name the route in common libraries.
 func pathLabels() []string {
-	return []string{"path", "path_template", "handler", "endpoint", "route", "http_route", "url", "uri", "url_rule", "view"}
+	return []string{"path", "path_template", "handler", "endpoint", "route", "http_route", "http.route", "url.path", "url", "uri", "url_rule", "view"}
 }
 
 // OwnTraffic says whether a series counts health checks or scrapes: those are
@@ -62,7 +63,7 @@ func OwnTraffic(s expo.Series) bool {
 
 // Status returns the label that holds the response status, and its value.
 func Status(s expo.Series) (label, value string, ok bool) {
-	for _, name := range StatusLabels() {
+	for _, name := range append(StatusLabels(), "http.response.status_code") {
 		if v, ok := s.Label(name); ok {
 			return name, v, true
 		}

@@ -53,21 +53,30 @@ func Every(ms []Matcher, s expo.Series) bool {
 }
 
 // String writes the condition as Prometheus reads it.
-func (m Matcher) String() string { return m.Label + m.Op + quote(m.Value) }
+func (m Matcher) String() string {
+	if !labelForm.MatchString(m.Label) {
+		return quote(m.Label) + m.Op + quote(m.Value)
+	}
+	return m.Label + m.Op + quote(m.Value)
+}
 
 // String writes the selector as Prometheus reads it.
 func (s Selector) String() string { return s.With() }
 
-// With writes the selector with further conditions.
+// With writes the selector with further conditions. A name that is not of
+// letters, digits and underscores stands in braces, as Prometheus 3 writes it.
 func (s Selector) With(more ...Matcher) string {
-	var parts []string
+	name, parts := s.Name, []string(nil)
+	if name != "" && !nameForm.MatchString(name) {
+		name, parts = "", []string{quote(name)}
+	}
 	for _, m := range slices.Concat(s.Matchers, more) {
 		parts = append(parts, m.String())
 	}
 	if len(parts) == 0 {
-		return s.Name
+		return name
 	}
-	return s.Name + "{" + strings.Join(parts, ",") + "}"
+	return name + "{" + strings.Join(parts, ",") + "}"
 }
 
 var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
@@ -75,15 +84,23 @@ var quoted = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\n", `\n`)
 // quote writes a string with the only escapes that the parser above undoes.
 func quote(v string) string { return `"` + quoted.Replace(v) + `"` }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+var (
+	nameForm  = regexp.MustCompile(`^[a-zA-Z_:][a-zA-Z0-9_:]*$`)
+	labelForm = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9_]*$`)
+	// quotedName is a metric's name in braces: {"http.server.requests",job="web"}.
+	quotedName = regexp.MustCompile(`^\s*"((?:[^"\\]|\\.)+)"\s*(,|}$)`)
+)
 
 // ParseSelector reads a selector as Prometheus writes it:
-// http_requests_total{job="web",handler!="/metrics"}.
+// http_requests_total{job="web",handler!="/metrics"}, or since Prometheus 3, which
+// has names of any characters, {"http.server.requests","k8s.pod"="web-1"}.
 func ParseSelector(text string) (Selector, error) {
 	name, rest, braces := strings.Cut(strings.TrimSpace(text), "{")
 	s := Selector{Name: strings.TrimSpace(name)}
-	if !nameForm.MatchString(s.Name) {
-		return Selector{}, fmt.Errorf("parsing selector %q: %q is not a metric name", text, s.Name)
+	if f := quotedName.FindStringSubmatch(rest); s.Name == "" && f != nil {
+		s.Name, rest = unquote.Replace(f[1]), strings.TrimPrefix(rest[len(f[0])-1:], ",")
+	} else if !nameForm.MatchString(s.Name) {
+		return Selector{}, fmt.Errorf("parsing selector %q: %q is not a metric name (one of other characters is written {\"name\",label=\"value\"})", text, s.Name)
 	}
 	if !braces {
 		return s, nil
@@ -111,7 +128,7 @@ func ParseMatchers(text string) ([]Matcher, error) {
 	return ms, nil
 }
 
-var matcherForm = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",]*)\s*(,|$)`)
+var matcherForm = regexp.MustCompile(`^\s*([a-zA-Z_][a-zA-Z0-9_]*|"(?:[^"\\]|\\.)+")\s*(=~|!~|!=|=)\s*("(?:[^"\\]|\\.)*"|[^",]*)\s*(,|$)`)
 
 var unquote = strings.NewReplacer(`\\`, `\`, `\"`, `"`, `\n`, "\n")
 
@@ -123,6 +140,9 @@ func matchers(text string) ([]Matcher, error) {
 			return nil, fmt.Errorf("%q is not a condition such as status=~\"5..\"", strings.TrimSpace(text))
 		}
 		m := Matcher{Label: f[1], Op: f[2], Value: strings.TrimSpace(f[3])}
+		if m.Label[0] == '"' {
+			m.Label = unquote.Replace(m.Label[1 : len(m.Label)-1])
+		}
 		if v := m.Value; len(v) > 1 && v[0] == '"' {
 			m.Value = unquote.Replace(v[1 : len(v)-1])
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestSelectorErrors(t *testing.T) {
-	for _, text := range []string{"", "1a", "a b", "a{", "a{b}", `a{b="c}`, `a{b=~"("}`, `a{b="c" d="e"}`} {
+	for _, text := range []string{"", "1a", "a b", "a{", "a{b}", `a{b="c}`, `a{b=~"("}`, `a{b="c" d="e"}`, "http.requests", `{""}`, `{"a" b="c"}`, `{"a"`, `{a="b"}`} {
 		if s, err := ParseSelector(text); err == nil {
 			t.Errorf("ParseSelector(%q) = %+v", text, s)
 		}
@@ -22,12 +22,13 @@ func TestSelectorErrors(t *testing.T) {
 func FuzzParseSelector(f *testing.F) {
 	f.Add(`http_requests_total{job="web",handler!~"/(a|b)"}`)
 	f.Add(`a{b=c,d="\"\\"}`)
+	f.Add(`{"http.server.requests","k8s.pod"=~"web-.+",job="web"}`)
 	f.Fuzz(func(t *testing.T, text string) {
 		s, err := ParseSelector(text)
 		if err != nil {
 			return
 		}
-		if !nameForm.MatchString(s.Name) {
+		if s.Name == "" {
 			t.Fatalf("name %q", s.Name)
 		}
 		again, err := ParseSelector(s.String())
@@ -46,6 +47,17 @@ func TestSelectorString(t *testing.T) {
 	want := `calls{a="x\\y\"z",b=~"5..",c!="",v="new\nline"}`
 	if got := s.With(Matcher{Label: "v", Op: "=", Value: "new\nline"}); got != want {
 		t.Errorf("%s\nwant %s", got, want)
+	}
+	// Names of other characters, as Prometheus 3 has them.
+	dotted, err := ParseSelector(` {"http.server.requests", "k8s.pod"="web-1",job="a"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := dotted.With(Matcher{Label: "v", Op: "!=", Value: ""}), `{"http.server.requests","k8s.pod"="web-1",job="a",v!=""}`; got != want {
+		t.Errorf("%s\nwant %s", got, want)
+	}
+	if plain, err := ParseSelector(`{"up"}`); err != nil || plain.String() != "up" {
+		t.Errorf("%s, %v", plain, err)
 	}
 	if got := (Selector{Name: "up"}).String(); got != "up" {
 		t.Error(got)

@@ -1,0 +1,100 @@
+package prometheus
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/series"
+)
+
+// TestNamesOfAnyCharacters: OpenTelemetry's own names, which Prometheus 3 keeps.
+// The fake reads queries with that server's own parser.
+func TestNamesOfAnyCharacters(t *testing.T) {
+	w := newWorld(t)
+	pods := []*pod{w.pod("a:80", "1", 3), w.pod("c:80", "2", 7)}
+	rename := func() {
+		for _, p := range pods {
+			for name, v := range p.counts {
+				dotted := strings.NewReplacer("http_requests_total{", `{"http.server.requests_total",`, `status="`, `"http.response.status_code"="`, `version="`, `"k8s.version"="`,
+					"http_request_duration_seconds_bucket{", `{"http.server.request.duration_seconds_bucket",`).Replace(name)
+				p.counts[dotted] = v
+			}
+		}
+	}
+	// up and start times keep their old labels: they come by instance.
+	counter, err := series.ParseSelector(`{"http.server.requests_total"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	latency, err := series.ParseSelector(`{"http.server.request.duration_seconds"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods[1].bad = .2
+	s := w.source(func(c *Config) {
+		c.Baseline, c.Canary = labels(t, `"k8s.version"="1"`), labels(t, `"k8s.version"="2"`)
+		c.Counters, c.Latency = []series.Counter{{Metric: canary.Errors, Requests: counter}}, latency
+	})
+	var sum total
+	for i := range 40 {
+		w.run(5)
+		rename()
+		if i > 10 {
+			if sum.counts == nil {
+				w.watch(s, 5, &sum)
+			} else {
+				w.ask(s, &sum)
+			}
+		}
+	}
+	got := sum.counts[canary.Errors]
+	if len(sum.errs) > 0 || got.Canary.N < 1500 || got.Canary.Bad < got.Canary.N/10 || got.Baseline.N < 1500 || got.Baseline.Bad != 0 || len(sum.latency.BoundsMS) != 2 {
+		t.Errorf("%+v, thresholds %v, %v", got, sum.latency.BoundsMS, sum.errs)
+	}
+}
+
+// TestUpgradedServer: Prometheus 3 writes le="1.0" where Prometheus 2 wrote le="1".
+// An upgrade while the gate watches loses nothing.
+func TestUpgradedServer(t *testing.T) {
+	w := newWorld(t)
+	pods := []*pod{w.pod("a:80", "1", 3), w.pod("c:80", "2", 7)}
+	for _, p := range pods {
+		p.counts[`http_request_duration_seconds_bucket{`+p.labels+`,path="/",le="1"}`] = 0
+	}
+	tick := func(name string) {
+		for _, p := range pods {
+			all := p.counts[`http_request_duration_seconds_bucket{`+p.labels+`,path="/",le="+Inf"}`]
+			p.counts[`http_request_duration_seconds_bucket{`+p.labels+`,path="/",le="`+name+`"}`] = all
+		}
+	}
+	s := w.source()
+	var sum total
+	for i := range 60 {
+		w.run(5)
+		switch {
+		case i < 30:
+			tick("1")
+		case i == 30:
+			for _, p := range pods {
+				delete(p.counts, `http_request_duration_seconds_bucket{`+p.labels+`,path="/",le="1"}`)
+			}
+			fallthrough
+		default:
+			tick("1.0")
+		}
+		if i == 18 {
+			w.watch(s, 5, &sum)
+		} else if i > 18 {
+			w.ask(s, &sum)
+		}
+	}
+	got := sum.counts[canary.Errors]
+	var all int64
+	for _, n := range sum.latency.Canary {
+		all += n
+	}
+	if len(sum.errs) > 0 || len(sum.latency.BoundsMS) != 3 || got.Canary.N < 3000 || all != got.Canary.N || sum.latency.Canary[3] > got.Canary.N/10 {
+		t.Errorf("%+v, %v: %v, %v, %q", got, sum.latency.BoundsMS, sum.latency.Canary, sum.errs, sum.notes)
+	}
+}
