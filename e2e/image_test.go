@@ -28,7 +28,7 @@ type buildDocument struct {
 }
 
 // dockerRegistry runs Debian's registry on loopback.
-func dockerRegistry(t *testing.T) string {
+func dockerRegistry(t *testing.T, env ...string) string {
 	t.Helper()
 	need(t, "docker-registry")
 	dir, port := t.TempDir(), freePort(t)
@@ -38,6 +38,7 @@ func dockerRegistry(t *testing.T) string {
 		t.Fatal(err)
 	}
 	cmd := exec.Command("docker-registry", "serve", conf)
+	cmd.Env = append(os.Environ(), env...)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -41,6 +41,7 @@ type root struct {
 	PinCheck   pinCheckCmd   `cmd:"" help:"Say whether every input of the build is pinned."`
 	BuildImage buildImageCmd `cmd:"" help:"Turn a locked project into a reproducible OCI image."`
 	Rebase     rebaseCmd     `cmd:"" help:"Put a finished image on another base, without building it again."`
+	Cache      cacheCmd      `cmd:"" help:"Look after the cache that build-image keeps in the registry."`
 	Junit      junitCmd      `cmd:"" help:"Merge test reports, such as those of shards, into one result."`
 	Promote    promoteCmd    `cmd:"" help:"Move one digest into an environment."`
 	Rollback   rollbackCmd   `cmd:"" help:"Return an environment to its previous good digest, and hold it there."`

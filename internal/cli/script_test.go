@@ -1,14 +1,17 @@
 package cli
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/fairlead-ci/fairlead/internal/fake/registry"
 	"github.com/fairlead-ci/fairlead/internal/image/base/basetest"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel/wheeltest"
@@ -16,7 +19,7 @@ import (
 
 // scriptCommands are what scripts can use beside the binary.
 func scriptCommands() map[string]func(*testscript.TestScript, bool, []string) {
-	return map[string]func(*testscript.TestScript, bool, []string){"base": makeBase, "wheel": makeWheel}
+	return map[string]func(*testscript.TestScript, bool, []string){"base": makeBase, "wheel": makeWheel, "registry": startRegistry}
 }
 
 // makeBase writes a base image as an OCI layout: base FOLDER PYTHON glibc|musl
@@ -37,6 +40,24 @@ func makeBase(ts *testscript.TestScript, neg bool, args []string) {
 	idx, err := b.Index()
 	ts.Check(err)
 	ts.Check(oci.WriteLayout(ts.MkAbs(args[0]), idx, ""))
+}
+
+// startRegistry runs an empty registry and puts its address into REGISTRY:
+// registry [METHOD STATUS] answers requests with that method so.
+func startRegistry(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 0 && len(args) != 2 {
+		ts.Fatalf("usage: registry [method status]")
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ts.Defer(cancel)
+	reg, err := registry.Start(ctx, registry.Options{Strict: true})
+	ts.Check(err)
+	if len(args) == 2 {
+		status, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		reg.Fail(registry.Fault{Method: args[0], Status: status})
+	}
+	ts.Setenv("REGISTRY", reg.Addr)
 }
 
 // makeWheel writes a wheel with one module and locks it: wheel FOLDER NAME
