@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/promote/target"
@@ -122,17 +122,8 @@ func (f canaryState) save() func(canary.Saved) error {
 		if err != nil {
 			return fmt.Errorf("writing state: %w", err)
 		}
-		tmp, err := os.CreateTemp(filepath.Dir(f.path), ".canary-gate-*")
-		if err != nil {
-			return fmt.Errorf("writing state: %w", err)
-		}
-		_, err = tmp.Write(data)
-		if err = errors.Join(err, tmp.Close()); err == nil {
-			err = os.Rename(tmp.Name(), f.path)
-		}
-		if err != nil {
-			_ = os.Remove(tmp.Name())
-			return fmt.Errorf("writing state: %w", err)
+		if err := disk.Replace(f.path, 0, disk.Bytes(data)); err != nil {
+			return fmt.Errorf("--state: %w", err)
 		}
 		return nil
 	}

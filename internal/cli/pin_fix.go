@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/pin"
@@ -195,21 +196,7 @@ func replace(file string, before, after []byte) error {
 	if !bytes.Equal(now, before) {
 		return fmt.Errorf("it was changed while it was checked")
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), "."+filepath.Base(file)+".*")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(tmp.Name())
-	if _, err = tmp.Write(after); err == nil {
-		err = tmp.Chmod(info.Mode().Perm())
-	}
-	if e := tmp.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
+	return disk.Replace(file, info.Mode().Perm(), disk.Bytes(after))
 }
 
 func (c *changes) sentence(written bool) string {

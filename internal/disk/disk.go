@@ -1,5 +1,6 @@
 // Package disk is a folder of this machine as a file system to read: os.DirFS,
-// with a way to read many small files in few system calls.
+// with a way to read many small files in few system calls; and how a file is
+// replaced in one step.
 package disk
 
 import (

@@ -13,6 +13,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/partial"
 
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 	"github.com/fairlead-ci/fairlead/internal/python/requirement"
@@ -57,7 +58,7 @@ func (b *builder) bills(images map[string]v1.Image) error {
 			if bill.data, err = sbom.Write(f, what); err != nil {
 				return err
 			}
-			if err := writeFile(bill.Path, func(w *os.File) error { _, err := w.Write(bill.data); return err }); err != nil {
+			if err := disk.Put(bill.Path, 0o644, disk.Bytes(bill.data)); err != nil {
 				return failure.Wrap(failure.Usage, "name a folder that can be written with --sbom-folder", err)
 			}
 			b.result.Bills = append(b.result.Bills, bill)

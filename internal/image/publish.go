@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/oci"
 )
@@ -93,9 +94,9 @@ func (b *builder) output(ctx context.Context, o Output, what oci.Artifact, image
 	case OutputOCI:
 		return oci.WriteLayout(o.Path, what, tag)
 	case OutputOCITar:
-		return writeFile(o.Path, func(f *os.File) error { return oci.WriteLayoutArchive(f, what, tag, b.work) })
+		return disk.Put(o.Path, 0o644, func(f io.Writer) error { return oci.WriteLayoutArchive(f, what, tag, b.work) })
 	case OutputTar:
-		return writeFile(o.Path, func(f *os.File) error {
+		return disk.Put(o.Path, 0o644, func(f io.Writer) error {
 			return oci.WriteArchive(f, name+":"+tag, images[b.Platforms[0]])
 		})
 	default:
@@ -143,27 +144,4 @@ func slug(s string) string {
 		out = out[:len(out)-1]
 	}
 	return string(out)
-}
-
-// writeFile makes a file complete or not at all.
-func writeFile(name string, write func(*os.File) error) error {
-	tmp, err := os.CreateTemp(filepath.Dir(name), ".fairlead-*")
-	if err != nil {
-		return fmt.Errorf("writing %q: %w", name, err)
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	err = write(tmp)
-	if closing := tmp.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Chmod(tmp.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), name)
-	}
-	if err != nil {
-		return fmt.Errorf("writing %q: %w", name, err)
-	}
-	return nil
 }

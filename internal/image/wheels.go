@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/fairlead-ci/fairlead/internal/disk"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/image/base"
 	"github.com/fairlead-ci/fairlead/internal/image/cache"
@@ -275,20 +276,7 @@ func keep(from, to string) {
 		return
 	}
 	defer func() { _ = in.Close() }()
-	tmp, err := os.CreateTemp(filepath.Dir(to), ".new-*")
-	if err != nil {
-		return
-	}
-	_, err = io.Copy(tmp, in)
-	if closing := tmp.Close(); err == nil {
-		err = closing
-	}
-	if err == nil {
-		err = os.Rename(tmp.Name(), to)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
-	}
+	_ = disk.Put(to, 0, disk.From(in))
 }
 
 // install reads the directories of the fetched wheels for a Python (their contents

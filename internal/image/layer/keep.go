@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/fairlead-ci/fairlead/internal/disk"
 )
 
 // kept is the note beside a kept layer.
@@ -36,7 +38,7 @@ func (l *Layer) Keep(file string) error {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	if err := replace(file, from); err != nil {
+	if err := disk.Put(file, 0, disk.From(from)); err != nil {
 		return fmt.Errorf("keeping a layer: %w", err)
 	}
 	// The note comes last: without it the copy does not count.
@@ -44,23 +46,6 @@ func (l *Layer) Keep(file string) error {
 		return fmt.Errorf("keeping a layer: %w", err)
 	}
 	return nil
-}
-
-// replace makes a file complete or not at all.
-func replace(file string, from io.Reader) error {
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(tmp.Name()) }()
-	_, err = io.Copy(tmp, from)
-	if closing := tmp.Close(); err == nil {
-		err = closing
-	}
-	if err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), file)
 }
 
 // Kept copies a kept layer into dir, as FromEntries would have made it. It is
