@@ -8,12 +8,14 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -53,8 +55,17 @@ type world struct {
 	sums    map[string]string // SHA-256 of the wheels, by file name
 }
 
-// wheels of the fixture: one pure with a command, one large, one native.
-func wheels() []wheeltest.Wheel {
+// wheels are the fixture's, by file name.
+var wheels = sync.OnceValues(func() (order []wheeltest.Wheel, files map[string][]byte) {
+	files = map[string][]byte{}
+	for _, w := range fixture() {
+		order, files[w.Filename()] = append(order, w), w.Build()
+	}
+	return order, files
+})
+
+// fixture: one pure wheel with a command, one large, one native.
+func fixture() []wheeltest.Wheel {
 	native := func(machine string) wheeltest.Wheel {
 		return wheeltest.Wheel{Name: "speed", Version: "1.2", Tag: "cp311-cp311-manylinux_2_17_" + machine,
 			Files: map[string]string{"speed/__init__.py": "", "speed/_c.cpython-311-" + machine + "-linux-gnu.so": "\x7fELF " + machine}}
@@ -78,8 +89,9 @@ func newWorld(t *testing.T) *world {
 	var lock strings.Builder
 	hashes := map[string][]string{}
 	var order []string
-	for _, f := range wheels() {
-		raw := f.Build()
+	all, files := wheels()
+	for _, f := range all {
+		raw := files[f.Filename()]
 		w.write(filepath.Join(w.wheels, f.Filename()), string(raw))
 		sum := sha256.Sum256(raw)
 		pin := f.Name + "==" + f.Version
@@ -121,9 +133,8 @@ func (w *world) add(f wheeltest.Wheel) {
 
 // serve is an index that answers everything with one status.
 func (w *world) serve(status int) index.Config {
-	s := httptest.NewServer(http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
-	w.t.Cleanup(s.Close)
-	return index.Config{IndexURL: s.URL + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
+	url := serve(w.t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
+	return index.Config{IndexURL: url + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
 }
 
 func (w *world) file(name, content string) { w.write(filepath.Join(w.context, name), content) }
@@ -273,6 +284,24 @@ func contents(t *testing.T, img v1.Image, below int) map[string]string {
 	return out
 }
 
+// serve runs a server until the test ends, at a port that answers: on some
+// machines a few do not, whoever listens.
+func serve(t *testing.T, h http.Handler) string {
+	t.Helper()
+	for tries := 0; ; tries++ {
+		s := httptest.NewServer(h)
+		t.Cleanup(s.Close)
+		c, err := net.Dial("tcp", s.Listener.Addr().String())
+		if err == nil {
+			_ = c.Close()
+			return s.URL
+		}
+		if tries == 3 {
+			t.Fatal(err)
+		}
+	}
+}
+
 // index serves the wheels as a package index that can misbehave.
 func (w *world) index() (*registry.Trouble, index.Config) {
 	mux := http.NewServeMux()
@@ -291,7 +320,5 @@ func (w *world) index() (*registry.Trouble, index.Config) {
 		}
 	})
 	tr := &registry.Trouble{Next: mux}
-	s := httptest.NewServer(tr)
-	w.t.Cleanup(s.Close)
-	return tr, index.Config{IndexURL: s.URL + "/simple", HTTP: &http.Client{Timeout: 500 * time.Millisecond}, Sleep: func(context.Context, time.Duration) error { return nil }}
+	return tr, index.Config{IndexURL: serve(w.t, tr) + "/simple", HTTP: &http.Client{Timeout: 500 * time.Millisecond}, Sleep: func(context.Context, time.Duration) error { return nil }}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,7 +22,11 @@ import (
 // Whatever the registry or the index does to any single request of a build, cold,
 // warm, or with large wheels that another build left: the right digest, or an error, and nothing half-pushed under a tag.
 func TestMischief(t *testing.T) {
-	_, r, _ := warmWorld(t, registry.Options{})
+	_, r, reg := warmWorld(t, registry.Options{})
+	// All the registries stand behind one address, because it is in the digest.
+	front := &behind{now: reg}
+	r.Base = strings.Replace(r.Base, reg.Addr, front.serve(t), 1)
+	r.Image = strings.Replace(r.Image, reg.Addr, front.addr, 1)
 	modes := registry.Mischiefs
 	if os.Getenv("FAIRLEAD_FAULTS") == "" { // make faults does all
 		modes = []registry.Mischief{registry.Cuts, registry.Lies}
@@ -30,10 +36,13 @@ func TestMischief(t *testing.T) {
 	if os.Getenv("FAIRLEAD_FAULTS") == "" {
 		worlds = worlds[:3]
 	}
+	off := r
+	off.Cache, off.Push = image.CacheOff, false
+	want := build(t, off, deps()).Digest
 	for _, before := range worlds {
 		for _, kind := range modes {
 			n := 0
-			for mischief(t, r, before, kind, n) != "" {
+			for mischief(t, front, r, want, before, kind, n) != "" {
 				n++
 			}
 			t.Logf("%s, %s: %d requests", before, kind, n)
@@ -41,15 +50,39 @@ func TestMischief(t *testing.T) {
 	}
 }
 
-func mischief(t *testing.T, r image.Request, before string, kind registry.Mischief, n int) string {
+// behind is an address of registries that take turns.
+type behind struct {
+	addr string
+	mu   sync.Mutex
+	now  *registry.Registry
+}
+
+func (b *behind) serve(t *testing.T) string {
+	b.addr = strings.TrimPrefix(serve(t, b), "http://")
+	return b.addr
+}
+
+func (b *behind) turn(r *registry.Registry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.now = r
+}
+
+func (b *behind) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
+	b.mu.Lock()
+	now := b.now
+	b.mu.Unlock()
+	now.ServeHTTP(rw, req)
+}
+
+func mischief(t *testing.T, front *behind, r image.Request, want, before string, kind registry.Mischief, n int) string {
 	t.Helper()
 	reg, err := registry.Start(t.Context(), registry.Options{Strict: true, NoSingle: n%2 == 1})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = reg.Close() }()
-	old := registryHost(r.Image)
-	r.Base, r.Image = strings.Replace(r.Base, old, reg.Addr, 1), strings.Replace(r.Image, old, reg.Addr, 1)
+	front.turn(reg)
 	d := deps()
 	base, _, _ := strings.Cut(r.Base, "@")
 	if err := d.Registry.Push(t.Context(), base, baseIndex(t), nil); err != nil {
@@ -58,7 +91,7 @@ func mischief(t *testing.T, r image.Request, before string, kind registry.Mischi
 	cacheRepo := "acme/shop"
 	if before == "wheels elsewhere" {
 		cacheRepo = "shared/cache"
-		r.CacheRepo = reg.Addr + "/" + cacheRepo
+		r.CacheRepo = front.addr + "/" + cacheRepo
 	}
 	if before != "cold" {
 		first := r
@@ -69,9 +102,6 @@ func mischief(t *testing.T, r image.Request, before string, kind registry.Mischi
 		reg.Untag(cacheRepo, cache.Prefix)
 		reg.Untag(cacheRepo, cache.LastPrefix)
 	}
-	off := r
-	off.Cache, off.Push = image.CacheOff, false
-	want := build(t, off, deps()).Digest // the base's name is part of it
 	d.Registry = oci.New(oci.Options{Keychain: anonymous{}, RetryDelay: time.Millisecond, Tries: 2, Patience: 100 * time.Millisecond})
 	reg.Trouble.Make(n, kind)
 	res, err := image.Build(t.Context(), r, d)
@@ -101,10 +131,14 @@ func TestIndexMischief(t *testing.T) {
 	w, r, _ := warmWorld(t, registry.Options{})
 	off := r
 	off.Cache, off.Push = image.CacheOff, false
+	if os.Getenv("FAIRLEAD_FAULTS") == "" { // make faults does both platforms
+		off.Platforms = []string{"linux/amd64"}
+	}
 	want := build(t, off, deps()).Digest
+	tr, cfg := w.index()
+	cfg.HTTP.Timeout = 250 * time.Millisecond // what hangs costs this much
 	for _, kind := range registry.Mischiefs {
 		for n := 0; ; n++ {
-			tr, cfg := w.index()
 			one := off
 			one.Index = cfg
 			tr.Make(n, kind)
