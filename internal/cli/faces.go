@@ -36,6 +36,7 @@ func faces() []face {
 	verdict := output{"verdict", "pass or fail."}
 	ledger := permission{"contents", "write", "to write the ledger, a branch of the repository"}
 	deployments := permission{"deployments", "write", "to record the deployment (left out, it is only said in the log)"}
+	runs := permission{"actions", "read", "in a private repository: to see that the run which left an intent behind was cancelled (left out, its intent keeps others out for two hours or until it is taken back)"}
 	packages := permission{"packages", "write", "for an image on ghcr.io: to publish it and to move its tags"}
 	checks := permission{"checks", "write", "to write a check run with all findings (left out, there are annotations and the summary)"}
 	promoted := []output{verdict,
@@ -55,10 +56,10 @@ func faces() []face {
 			[]permission{read, packages}},
 		{"junit", "Merge test reports in JUnit XML, such as those of shards, into one result.", "check-square", "blue",
 			[]output{verdict, {"tests", "Number of tests."}, {"failures", "Number that failed."}, {"skipped", "Number that were skipped."}}, []permission{checks}},
-		{"promote", "Move one image digest into an environment, or take a canary back; writes the ledger.", "chevrons-up", "blue", promoted, []permission{ledger, packages, deployments}},
-		{"rollback", "Return an environment to its previous good digest, and hold it there.", "rewind", "blue", promoted, []permission{ledger, packages, deployments}},
-		{"hold", "Stop automatic promotions into an environment.", "pause", "blue", promoted, []permission{ledger}},
-		{"unhold", "Let automatic promotions into an environment again.", "play", "blue", promoted, []permission{ledger}},
+		{"promote", "Move one image digest into an environment, or take a canary back; writes the ledger.", "chevrons-up", "blue", promoted, []permission{ledger, packages, deployments, runs}},
+		{"rollback", "Return an environment to its previous good digest, and hold it there.", "rewind", "blue", promoted, []permission{ledger, packages, deployments, runs}},
+		{"hold", "Stop automatic promotions into an environment.", "pause", "blue", promoted, []permission{ledger, runs}},
+		{"unhold", "Let automatic promotions into an environment again.", "play", "blue", promoted, []permission{ledger, runs}},
 		{"canary-gate", "Compare a canary with its baseline while traffic flows: pass, fail or inconclusive, as early as the numbers allow.", "activity", "blue",
 			[]output{{"verdict", "pass, fail or inconclusive."}, {"reason", "Why, in a word."}, {"decided-after-seconds", "When the verdict was clear."}}, nil},
 	}

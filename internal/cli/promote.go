@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -150,8 +151,11 @@ func operate(ctx context.Context, s *session, r promote.Request, l ledgerFlags, 
 	d := promote.Deps{Ledger: git, Now: s.Now, Progress: func(step string) { s.logf("%s: %s …", r.Action, step) }}
 	if api, err := s.api(); err != nil {
 		s.note(err)
-	} else if api != nil && !r.DryRun {
-		d.Recorder = recorder{s, api}
+	} else if api != nil {
+		d.Ended = api.Ended
+		if !r.DryRun {
+			d.Recorder = recorder{s, api}
+		}
 	}
 	if t != nil {
 		if err := t.split(); err != nil {
@@ -247,6 +251,11 @@ func (l ledgerFlags) open(ctx context.Context, s *session) (*ledger.Git, error) 
 	}
 	if remote == "" {
 		return nil, failure.New(failure.Usage, "--ledger REMOTE: a git URL or path", "no ledger is named, and this folder is in no repository with an origin")
+	}
+	if isDir(remote) { // git is run in a folder of its own
+		if abs, err := filepath.Abs(remote); err == nil {
+			remote = abs
+		}
 	}
 	return ledger.OpenGit(ctx, ledger.GitOptions{Remote: remote, Environ: s.gitEnviron(os.Environ(), remote)})
 }

@@ -143,3 +143,41 @@ func TestPullRequestTarget(t *testing.T) {
 		t.Errorf("the base: exit code %d\n%s", code, stderr)
 	}
 }
+
+// TestACancelledRun: a run that GitHub calls cancelled holds nobody up.
+func TestACancelledRun(t *testing.T) {
+	if _, err := exec.LookPath("git"); err != nil {
+		t.Skip("NOT TESTED: no git")
+	}
+	j := newJob(t, "push", `{"repository": {"full_name": "acme/shop"}}`)
+	ledger := filepath.Join(t.TempDir(), "ledger.git")
+	if out, err := exec.Command("git", "init", "-q", "--bare", ledger).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	promote := func(run, digit string, more ...string) (int, string) {
+		j.env["GITHUB_RUN_ID"] = run
+		args := []string{"promote", "localhost/web@sha256:" + strings.Repeat(digit, 64), "--to", "production", "--target", "command", "--command", "true", "--no-tags", "--ledger", ledger, "--format", "text"}
+		code, stdout, stderr := j.run(append(args, more...)...)
+		return code, stdout + stderr
+	}
+	if code, said := promote("6", "1"); code != 0 {
+		t.Fatal(said)
+	}
+	if code, said := promote("7", "2", "--canary"); code != 0 {
+		t.Fatal(said)
+	}
+	for _, c := range []struct {
+		set  func()
+		code int
+		want string
+	}{
+		{func() {}, 1, "needs actions: read"},
+		{func() { j.srv.SetRun(7, "") }, 1, "run 7 is moving"},
+		{func() { j.srv.SetRun(7, "cancelled") }, 0, "was left behind when its run ended (cancelled) and is taken over"},
+	} {
+		c.set()
+		if code, said := promote("8", "3"); code != c.code || !strings.Contains(said, c.want) {
+			t.Errorf("exit code %d, want %d and %q\n%s", code, c.code, c.want, said)
+		}
+	}
+}

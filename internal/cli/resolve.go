@@ -108,7 +108,7 @@ func (r *resolver) value(kctx *kong.Context, v *kong.Value) (any, string, error)
 }
 
 // aboutEnvironments are the commands that a table of an environment is for.
-var aboutEnvironments = []string{"promote", "rollback", "hold", "unhold"}
+var aboutEnvironments = []string{"promote", "rollback", "hold", "unhold", "ledger"}
 
 // setting looks a key up in the settings file: for a command about an
 // environment first in that environment's table, then in the tool's.

@@ -28,7 +28,7 @@ func (r *run) abort(ctx context.Context) error {
 		r.Commit = r.head.Commit
 	}
 	r.rep.Image, r.rep.Digest, r.rep.Seq = r.Image, r.Digest, r.head.Seq
-	if !r.mine() && !r.Now().After(r.head.Claim.Expires) {
+	if !r.mine() && r.given(ctx) == "" {
 		return &refusal{fmt.Sprintf("the intent #%d belongs to %s", r.head.Seq, who(r.head.Claim)), "give its run: --run " + r.head.Claim.Run}
 	}
 	if !r.mine() {
@@ -137,8 +137,8 @@ func (r *run) hold(ctx context.Context) error {
 	if strings.TrimSpace(r.Reason) == "" {
 		return &refusal{"a hold and its end need a reason", "--reason \"…\""}
 	}
-	if r.has && r.head.Phase == ledger.Intent && !r.Now().After(r.head.Claim.Expires) {
-		return &refusal{fmt.Sprintf("%s is moving %s (#%d)", who(r.head.Claim), r.Environment, r.head.Seq), "wait for it"}
+	if r.has && r.head.Phase == ledger.Intent && r.given(ctx) == "" {
+		return &refusal{fmt.Sprintf("%s is moving %s (#%d)", who(r.head.Claim), r.Environment, r.head.Seq), "wait for it, or take it back: " + r.wayBack()}
 	}
 	kind, held := ledger.Hold, &ledger.HoldBy{By: orUnknown(r.Actor), Reason: r.Reason, Since: r.Now().UTC()}
 	if r.Action == ActionUnhold {

@@ -39,7 +39,7 @@ func (r *run) gates(ctx context.Context) error {
 		}
 		r.gate("image", ok, evidence(ok, "the registry has this digest", "the registry does not have "+r.ref()), "build and push it first: fairlead build-image --push")
 	}
-	r.gateLock()
+	r.gateLock(ctx)
 	if held := r.head.Held; held != nil && !r.AllowHeld && r.Action != ActionRollback {
 		r.gate("hold", false, fmt.Sprintf("%s is held by %s since %s: %s", r.Environment, held.By, held.Since.UTC().Format("2006-01-02 15:04Z"), held.Reason),
 			"fairlead unhold --env "+r.Environment+" --reason …")
@@ -102,18 +102,45 @@ func evidence(ok bool, yes, no string) string {
 }
 
 // gateLock refuses while somebody else's intent counts.
-func (r *run) gateLock() {
-	if !r.has || r.head.Phase != ledger.Intent || r.mine() {
-		r.gate("lock", true, "free", "")
-		return
-	}
+func (r *run) gateLock(ctx context.Context) {
 	c := r.head.Claim
-	if r.Now().After(c.Expires) {
-		r.gate("lock", true, fmt.Sprintf("the intent #%d of %s has expired and is taken over", r.head.Seq, who(c)), "")
-		return
+	switch {
+	case !r.has || r.head.Phase != ledger.Intent || r.mine():
+		r.gate("lock", true, "free", "")
+	case r.given(ctx) != "":
+		r.gate("lock", true, fmt.Sprintf("the intent #%d of %s %s and is taken over", r.head.Seq, who(c), r.given(ctx)), "")
+	default:
+		r.gate("lock", false, fmt.Sprintf("%s is moving %s to %s (#%d) until %s", who(c), ledger.Short(r.head.Digest), r.Environment, r.head.Seq, c.Expires.UTC().Format("15:04Z")),
+			"wait for it, or if it was cancelled take it back: "+r.wayBack())
 	}
-	r.gate("lock", false, fmt.Sprintf("%s is moving %s to %s (#%d) until %s", who(c), ledger.Short(r.head.Digest), r.Environment, r.head.Seq, c.Expires.UTC().Format("15:04Z")),
-		"wait for it, or give it up: fairlead promote "+r.head.Image+"@"+r.head.Digest+" --to "+r.Environment+" --abort --run "+c.Run)
+}
+
+// wayBack is the command that gives the head's intent up.
+func (r *run) wayBack() string {
+	return "fairlead promote " + r.head.Image + "@" + r.head.Digest + " --to " + r.Environment + " --abort --run " + r.head.Claim.Run
+}
+
+// given says why the head's intent counts no more: it has expired, or its run has
+// ended without bringing it to an end. A run that went well left it on purpose: a
+// canary that another one finishes. Where nobody knows of the run, the time
+// decides. It is "" while the intent counts.
+func (r *run) given(ctx context.Context) string {
+	if r.lapsed == nil {
+		why := ""
+		if r.Now().After(r.head.Claim.Expires) {
+			why = "has expired"
+		} else if r.Ended != nil && r.head.Claim.Run != r.Run {
+			how, err := r.Ended(ctx, r.head.Claim.Run)
+			if err != nil {
+				r.rep.Notes = append(r.rep.Notes, "whether run "+r.head.Claim.Run+" has ended is not known: "+err.Error())
+			}
+			if how != "" && how != "success" {
+				why = "was left behind when its run ended (" + how + ")"
+			}
+		}
+		r.lapsed = &why
+	}
+	return *r.lapsed
 }
 
 func (r *run) release() Release {
@@ -293,7 +320,8 @@ func (r *run) takeBack(ctx context.Context) error {
 func (r *run) failed(ctx context.Context, kind ledger.Kind, cause error) error {
 	if ctx.Err() != nil {
 		// Cancelled: the intent stays, and a repeat or an abort settles it.
-		return fmt.Errorf("%w; the intent #%d stays: run again to finish, or --abort", ctx.Err(), r.head.Seq)
+		return failure.New(failure.Answer, "run it again with --run "+r.Run+" to finish it (inside Actions: re-run the job), or take it back: "+r.wayBack(),
+			"%w; until %s the intent #%d keeps others from moving %s", ctx.Err(), r.head.Claim.Expires.UTC().Format("15:04Z"), r.head.Seq, r.Environment)
 	}
 	back := r.takeBack(ctx)
 	if back != nil {

@@ -97,7 +97,10 @@ type Deps struct {
 	Registry Registry // nil: tags are not moved, existence is not checked
 	Target   Target   // nil for hold and unhold
 	Recorder Recorder // nil: nothing is recorded beside the ledger
-	Now      func() time.Time
+	// Ended says how a run ended ("cancelled"), "" for one that has not; an error
+	// that it cannot be known. nil: nobody knows of runs.
+	Ended func(ctx context.Context, run string) (how string, err error)
+	Now   func() time.Time
 	// Progress is told what begins; nil is fine.
 	Progress func(step string)
 }
@@ -162,6 +165,8 @@ type run struct {
 	rep  *Report
 	head ledger.Record
 	has  bool
+	// lapsed is why the head's intent counts no more, as far as it was asked.
+	lapsed *string
 }
 
 // refusal is a "no" that changed nothing.
@@ -273,7 +278,7 @@ func (r *run) append(ctx context.Context, e ledger.Entry) error {
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
-	r.head, r.has, r.rep.Seq = rec, true, rec.Seq
+	r.head, r.has, r.rep.Seq, r.lapsed = rec, true, rec.Seq, nil
 	r.record(ctx, rec.Entry)
 	return nil
 }

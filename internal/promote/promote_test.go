@@ -253,6 +253,50 @@ func TestRollback(t *testing.T) {
 	w.pass(t, request(promote.ActionPromote, 5, "r9"))
 }
 
+// TestLeftBehind: the intent of a run that was cancelled is taken over as soon as
+// somebody knows that the run has ended; one that ended well left a canary on
+// purpose, and one of which nothing is known keeps its time.
+func TestLeftBehind(t *testing.T) {
+	for how, free := range map[string]bool{"cancelled": true, "failure": true, "success": false, "": false, "forbidden": false} {
+		w := &world{}
+		w.pass(t, request(promote.ActionPromote, 1, "r1"))
+		w.pass(t, request(promote.ActionCanary, 2, "r2"))
+		var asked []string
+		d := promote.Deps{Ledger: w, Registry: w, Target: w, Now: time.Now, Ended: func(_ context.Context, run string) (string, error) {
+			asked = append(asked, run)
+			if how == "forbidden" {
+				return "", errors.New("this token may not")
+			}
+			return how, nil
+		}}
+		rep, err := promote.Run(context.Background(), request(promote.ActionPromote, 3, "r3"), d)
+		if err != nil || (rep.Verdict == finding.Pass) != free || len(asked) != 1 || asked[0] != "r2" {
+			t.Errorf("%q: %v, %+v, asked for %q", how, err, rep, asked)
+		}
+		if free && (w.stable != digest(3) || w.canary != "" || rep.Seq != 3) {
+			t.Errorf("%q: %s, ledger #%d", how, w.state(t), rep.Seq)
+		}
+		if !free && !strings.Contains(rep.Hint, "--to production --abort --run r2") {
+			t.Errorf("%q: no way out: %q", how, rep.Hint)
+		}
+		if notes := strings.Join(rep.Notes, " "); (how == "forbidden") != strings.Contains(notes, "whether run r2 has ended is not known: this token may not") {
+			t.Errorf("%q: notes %q", how, notes)
+		}
+		// Rollback, hold and abort look at the same.
+		back := &world{}
+		back.pass(t, request(promote.ActionPromote, 1, "r1"))
+		back.pass(t, request(promote.ActionCanary, 2, "r2"))
+		d.Ledger, d.Registry, d.Target = back, back, back
+		hold := request(promote.ActionHold, 0, "r4")
+		hold.Reason = "because"
+		for _, r := range []promote.Request{request(promote.ActionAbort, 2, "r4"), hold} {
+			if rep, err := promote.Run(context.Background(), r, d); err != nil || (rep.Verdict == finding.Pass) != free {
+				t.Errorf("%q: %s: %v, %+v", how, r.Action, err, rep)
+			}
+		}
+	}
+}
+
 func TestFailedRollout(t *testing.T) {
 	w := &world{}
 	w.pass(t, request(promote.ActionPromote, 1, "r1"))

@@ -29,6 +29,7 @@ func decode[T any](c call) T {
 // handlers are by method and path below the repository.
 func handlers() map[string]func(*Server, call) answer {
 	return map[string]func(*Server, call) answer{
+		"GET /actions/runs/{run_id}":                 (*Server).getRun,
 		"POST /check-runs":                           (*Server).createCheck,
 		"GET /check-runs/{check_run_id}":             (*Server).getCheck,
 		"PATCH /check-runs/{check_run_id}":           (*Server).updateCheck,

@@ -11,6 +11,7 @@ import (
 
 // state is what the repository holds.
 type state struct {
+	runs        map[int]string // how each ended
 	next        int
 	checks      []*checkRun
 	statuses    []*status

@@ -18,7 +18,7 @@ import (
 
 // paths are those that Fairlead calls, relative to a repository.
 var paths = []string{
-	"", "/attestations", "/attestations/{subject_digest}", "/check-runs", "/check-runs/{check_run_id}", "/check-runs/{check_run_id}/annotations",
+	"", "/actions/runs/{run_id}", "/attestations", "/attestations/{subject_digest}", "/check-runs", "/check-runs/{check_run_id}", "/check-runs/{check_run_id}/annotations",
 	"/commits/{ref}", "/commits/{ref}/check-runs", "/commits/{ref}/status", "/commits/{ref}/statuses", "/compare/{basehead}", "/contents/{path}",
 	"/deployments", "/deployments/{deployment_id}", "/deployments/{deployment_id}/statuses", "/dispatches", "/environments/{environment_name}",
 	"/environments/{environment_name}/secrets", "/environments/{environment_name}/variables", "/git/commits", "/git/commits/{commit_sha}",
