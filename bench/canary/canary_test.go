@@ -17,7 +17,7 @@ func TestMannWhitney(t *testing.T) {
 // TestSimulation is a small part of the whole: the cells that the figures of
 // README.md are quoted for, with fewer runs.
 func TestSimulation(t *testing.T) {
-	cal := &calibration{runs: 1000}
+	cal := &calibration{runs: 4000}
 	aa := cell{rps: 100, share: .1, base: .005, canary: .005}
 	for name, m := range map[string]model{"steady": steady{aa}, "clusters": clusters{cell: aa, mean: 3}, "skew": varying{aa, outage(200), 10}} {
 		got := simulate(m, aa, everybody, cal, 60, 1)

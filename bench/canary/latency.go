@@ -70,13 +70,28 @@ type latencyOurs struct {
 	state seqtest.LatencyState
 }
 
-func newLatency(label string, known []int64, lag bool) *latencyOurs {
+func newLatency(label string, history [][]int64, lag bool) *latencyOurs {
 	tolerated := seqtest.Null{Rho: 1}
-	if lag {
-		tolerated.Rho = 1.2 // as shipped
+	n := len(history)
+	var last []int64
+	if lag { // as shipped
+		tolerated.Rho = 1.2
+		history, last = history[:n-1], history[n-1]
 	}
-	l := seqtest.NewLatency(known, tolerated, seqtest.Null{Rho: 1.5, Delta: .005}, lag)
-	return &latencyOurs{label: []string{label, label + " PASS"}, test: l, state: l.Start()}
+	l := seqtest.NewLatency(sumOf(history), tolerated, seqtest.Null{Rho: 1.5, Delta: .005}, lag)
+	l.Least = 4
+	l = l.Usual(history)
+	return &latencyOurs{label: []string{label, label + " PASS"}, test: l, state: l.Prime(last)}
+}
+
+func sumOf(ticks [][]int64) []int64 {
+	sum := make([]int64, len(ticks[0]))
+	for _, t := range ticks {
+		for i, n := range t {
+			sum[i] += n
+		}
+	}
+	return sum
 }
 
 func (l *latencyOurs) names() []string { return l.label }
@@ -157,8 +172,7 @@ func flaggerSlow() slowJudge {
 }
 
 // simulateLatency plays runs of response times, after an hour of the baseline's
-// history; without it (known false) the first tick serves as history and is not
-// judged.
+// history.
 func simulateLatency(c cell, ch change, runs int, seed uint64) result {
 	out := result{}
 	r := rand.New(rand.NewPCG(seed, 0x1a7e))
@@ -166,7 +180,7 @@ func simulateLatency(c cell, ch change, runs int, seed uint64) result {
 	before, after := (change{1, 1}).shares(bounds), ch.shares(bounds)
 	a, b := c.lambdas()
 	for range runs {
-		known := buckets(r, b*ticks, before)
+		known := times(ticks, func(int) []int64 { return buckets(r, b, before) })
 		js := []slowJudge{newLatency("bare", known, false), newLatency("default", known, true), kayentaSlow(), flaggerSlow()}
 		at := map[string]float64{}
 		for _, j := range js {
@@ -177,13 +191,16 @@ func simulateLatency(c cell, ch change, runs int, seed uint64) result {
 		for k := range ticks {
 			tick := seqtest.Times{Canary: buckets(r, a, after), Baseline: buckets(r, b, before)}
 			for _, j := range js {
+				// Nobody waits for a PASS of what has failed.
+				if _, ok := j.(*latencyOurs); ok && !math.IsInf(at[j.names()[0]], 1) {
+					continue
+				}
 				for x, fired := range j.step(tick) {
 					if n := j.names()[x]; fired && math.IsInf(at[n], 1) {
 						at[n] = float64(k+1) * tickSeconds / 60
 					}
 				}
 			}
-			// Nobody waits for a PASS of what has failed.
 			if !math.IsInf(at["bare"], 1) && !math.IsInf(at["default"], 1) && !math.IsInf(at["Kayenta, once"], 1) {
 				break
 			}

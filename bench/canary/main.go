@@ -20,7 +20,7 @@ func main() {
 	flag.Parse()
 	start := time.Now()
 	p := &page{runs: func(n int) int { return max(20, int(float64(n)**scale)) }, plots: map[string]string{},
-		cal: &calibration{runs: 6000}, say: func(s string) { fmt.Fprintf(os.Stderr, "%6.0f s  %s\n", time.Since(start).Seconds(), s) }}
+		cal: &calibration{runs: 8000}, say: func(s string) { fmt.Fprintf(os.Stderr, "%6.0f s  %s\n", time.Since(start).Seconds(), s) }}
 	for _, section := range []struct {
 		name string
 		run  func()

@@ -37,7 +37,11 @@ func (m *calibration) of(c cell) (bare, robust float64) {
 
 func (m *calibration) find(c cell, lag bool) float64 {
 	a, b := c.lambdas()
-	return seqtest.Test{Process: seqtest.NewProcess(seqtest.Fail, seqtest.Null{Rho: 1}), Lag: lag}.Calibrated(seqtest.Horizon{Ticks: c.ticks(), Canary: a, Baseline: b, Rate: c.base}, alpha, m.runs)
+	h := seqtest.Horizon{Ticks: c.ticks(), Canary: a, Baseline: b, Rate: c.base}
+	if lag { // as shipped
+		h.History = b * float64(c.ticks())
+	}
+	return seqtest.Test{Process: seqtest.NewProcess(seqtest.Fail, seqtest.Null{Rho: 1}), Lag: lag}.Calibrated(h, alpha, m.runs)
 }
 
 // ours is the engine in one configuration: bare, or as shipped. Each threshold
@@ -57,17 +61,22 @@ func (o *ours) names() []string { return o.label }
 func (o *ours) step(c seqtest.Counts) []bool {
 	o.state = o.test.Step(o.state, c)
 	e := o.test.LnE(o.state)
-	fired := make([]bool, len(o.thresholds))
+	clustered := false
 	// Only evidence that would decide is worth a look at the dispersion.
 	if o.spread != nil {
 		*o.spread = o.spread.Add(c)
 		if e >= o.thresholds[len(o.thresholds)-1] {
-			e = o.test.Tempered(o.state, o.spread.Measure().Divisor())
+			d := o.spread.Measure().Divisor()
+			e, clustered = o.test.Tempered(o.state, d), d > 1
 		}
 	} else if o.fixed > 1 {
 		e = o.test.Tempered(o.state, o.fixed)
 	}
+	fired := make([]bool, len(o.thresholds))
 	for i, t := range o.thresholds {
+		if clustered { // a calibrated threshold is for independent errors
+			t = o.thresholds[0]
+		}
 		fired[i] = e >= t
 	}
 	return fired
@@ -87,7 +96,8 @@ func bare(label string, null seqtest.Null, more ...float64) *ours {
 func shipped(label string, history []seqtest.Cohort, more ...float64) *ours {
 	o := bare(label, seqtest.Null{Rho: 1}, more...)
 	o.test.Lag = true
-	o.spread = &seqtest.Spread{History: history}
+	spread := seqtest.NewSpread(history)
+	o.spread = &spread
 	if n := len(history); n > 0 {
 		o.test.Process.Prior = priorOf(history[:n-1])
 		o.state = o.test.Prime(history[n-1])
@@ -101,7 +111,7 @@ func priorOf(history []seqtest.Cohort) seqtest.Prior {
 	for _, c := range history {
 		all = all.Plus(c)
 	}
-	return seqtest.Prior{Rate: (float64(all.Bad) + .5) / (float64(all.N) + 1), Weight: math.Min(float64(all.N), 2000)}
+	return seqtest.HistoryPrior(all)
 }
 
 // passing is the PASS side with a margin.
@@ -111,7 +121,8 @@ func passing(label string, null seqtest.Null, lag bool, history []seqtest.Cohort
 	if n := len(history); lag && n > 0 {
 		o.test.Process.Prior = priorOf(history[:n-1])
 		o.state = o.test.Prime(history[n-1])
-		o.spread = &seqtest.Spread{History: history}
+		spread := seqtest.NewSpread(history)
+		o.spread = &spread
 	}
 	return o
 }

@@ -16,7 +16,11 @@ func (p *page) latency() {
 		change
 	}{{"all × 1.2", change{1.2, 1}}, {"all × 1.5", change{1.5, 1}}, {"tail: p99 × 1.2", change{1, 1.2}}, {"tail: p99 × 1.5", change{1, 1.5}}} {
 		for k, c := range traffic() {
-			got := simulateLatency(c, ch.change, p.runs(200), uint64(500+10*i+k))
+			runs := 200
+			if c.rps == 100 && c.share == .1 && i == 2 {
+				runs = 600 // this one is promised
+			}
+			got := simulateLatency(c, ch.change, p.runs(runs), uint64(500+10*i+k))
 			row := []string{ch.name, c.label()}
 			for _, r := range columns {
 				row = append(row, words(got[r]))
@@ -24,12 +28,13 @@ func (p *page) latency() {
 			t.add(row...)
 			if c.rps == 100 && c.share == .1 && i == 2 {
 				p.promise(median(got["bare"]) <= 7, "100/10, p99 × 1.2 through default buckets, bare: at most 7 min", "%s min", words(got["bare"]))
-				p.show("the same, default: lag rule, and a fifth more slow requests tolerated", "%s min", words(got["default"]))
+				p.promise(median(got["default"]) <= 7, "the same, default (lag rule, and a fifth more slow requests tolerated): at most 7 min", "%s min", words(got["default"]))
 			}
 		}
 		p.say("latency, " + ch.name)
 	}
-	p.section("Time to see slower responses", "Lognormal response times with a median of 80 ms and a p99 of 323 ms, seen through the eleven default buckets (5 ms to 10 s). Minutes to FAIL. \"Bare\" tolerates nothing; the default tolerates a fifth more requests above every threshold, which is about 5 % slower responses.", t.String())
+	p.section("Time to see slower responses", "Lognormal response times with a median of 80 ms and a p99 of 323 ms, seen through the eleven default buckets (5 ms to 10 s). Minutes to FAIL. \"Bare\" tolerates nothing; the default tolerates a fifth more requests above every threshold, which is about 5 % slower responses. Both divide by how clustered slow requests are on either side, where that is not independent, and neither fails within the first four looks.", t.String(),
+		"The default used to need 9.75 minutes at p99 × 1.2. Three changes of the bet, none of the null, made it faster: thresholds that fewer than 2 % of the baseline's responses exceed hold most of the bet, because a slower median is seen within minutes anyway; there the mixture is of a few times as many slow requests instead of a little more; and the first canary tick has its neighbour from the history. What is left of the difference to \"bare\" is nearly all the tolerance of a fifth; without the lag rule it would be a quarter of a minute less.")
 }
 
 func (p *page) latencySame() {

@@ -77,7 +77,7 @@ func slowTicks(samples []Sample, aboveMS float64) []seqtest.Cohort {
 	if h.Times == nil {
 		return nil
 	}
-	at := (&timer{known: h.Times}).typical(max(1, total(h.Times)))
+	at := typical(h.Times)
 	if aboveMS > 0 {
 		at = boundAt(h.BoundsMS, aboveMS)
 	}

@@ -60,7 +60,7 @@ func newJudge(plan Plan) *judge {
 		s.Dispersion = m.Dispersion
 		switch m.Kind {
 		case KindLatency:
-			s.tester = newTimer(s.Metric, plan, plan.History.Times)
+			s.tester = newTimer(s.Metric, plan, plan.History)
 		case KindGauge:
 			s.tester = newReader(s.Metric, plan)
 		default:
@@ -153,7 +153,7 @@ func (j *judge) decide(t *Tick) {
 	var judgeable bool
 	t.Why, judgeable = j.hold()
 	j.held = t.Why
-	if judgeable && (len(j.fired) > 0 || seqtest.Combine(j.blocking()) >= j.plan.failThreshold()) {
+	if judgeable && (len(j.fired) > 0 || seqtest.Combine(j.blocking()) >= j.failThreshold()) {
 		j.verdict, j.at, t.Why, j.held = finding.Fail, t.Seconds, "", ""
 		return
 	}
@@ -233,6 +233,17 @@ func (j *judge) blocking() []seqtest.Evidence {
 	return es
 }
 
+// failThreshold is the evidence that means FAIL: the calibrated one only while
+// nothing shows errors in clusters, which it was not made for.
+func (j *judge) failThreshold() float64 {
+	for i := range j.metrics {
+		if m := &j.metrics[i]; m.decides() && m.divisor() > 1 {
+			return seqtest.Threshold(j.plan.Alpha)
+		}
+	}
+	return j.plan.failThreshold()
+}
+
 // named says which metrics can be named as the reason of a FAIL.
 func (j *judge) named() map[string]bool {
 	names := map[string]bool{}
@@ -246,7 +257,7 @@ func (j *judge) named() map[string]bool {
 		}
 	}
 	if j.verdict == finding.Fail {
-		for _, i := range seqtest.Culprits(j.blocking(), math.Exp(-j.plan.failThreshold())) {
+		for _, i := range seqtest.Culprits(j.blocking(), math.Exp(-j.failThreshold())) {
 			names[blocking[i]] = true
 		}
 	}

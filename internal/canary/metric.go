@@ -114,11 +114,8 @@ func (m Metric) WithHistory(history []seqtest.Cohort) Metric {
 	if all.N == 0 {
 		return m
 	}
-	d := seqtest.Disperse(history)
-	// More weight would let a stale history outvote what is seen now.
-	const most = 2000
-	m.Prior = seqtest.Prior{Rate: d.Rate, Weight: math.Min(float64(all.N), most)}
-	m.Dispersion = math.Max(m.Dispersion, d.Divisor())
+	m.Prior = seqtest.HistoryPrior(all)
+	m.Dispersion = math.Max(m.Dispersion, seqtest.Disperse(history).Divisor())
 	return m
 }
 

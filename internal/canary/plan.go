@@ -69,6 +69,8 @@ type History struct {
 	Ticks    map[string][]seqtest.Cohort `json:"ticks,omitempty"`
 	BoundsMS []float64                   `json:"bounds_ms,omitempty"`
 	Times    []int64                     `json:"times,omitempty"`
+	// Slow are the response times tick by tick.
+	Slow [][]int64 `json:"slow,omitempty"`
 	// Seconds is the time that it covers.
 	Seconds float64 `json:"seconds,omitempty"`
 }
@@ -92,6 +94,7 @@ func NewHistory(samples []Sample, window float64) History {
 				for i, n := range l.Baseline {
 					h.Times[i] += n
 				}
+				h.Slow = append(h.Slow, l.Baseline)
 			}
 		}
 	}

@@ -73,18 +73,22 @@ func Run(ctx context.Context, plan Plan, src Source, deps Deps) (Report, error) 
 }
 
 // calibrated is the threshold for looks until the deadline at the history's
-// traffic, or 0 for the plain one.
+// traffic, or 0 for the plain one, which holds while the traffic moves in steps.
 func (p Plan) calibrated() float64 {
 	seen, ok := p.Seen()
-	if !p.Calibrate || !ok || len(p.Metrics) == 0 {
+	if !p.Calibrate || !ok || len(p.Metrics) == 0 || len(p.Steps) > 0 {
 		return 0
+	}
+	var n int64
+	for _, c := range p.History.Ticks[p.Metrics[0].Name] {
+		n += c.N
 	}
 	const runs = 10000 // fewer leave the quantile uncertain; this takes seconds
 	m := p.Metrics[0]
 	every := p.Interval.Seconds()
 	return m.test(seqtest.Fail, p.Lag == LagOn).Calibrated(seqtest.Horizon{
 		Ticks:  int(math.Ceil(p.Deadline.Seconds() / every)),
-		Canary: seen.Traffic.Canary * every, Baseline: seen.Traffic.Baseline * every, Rate: seen.BaseRate,
+		Canary: seen.Traffic.Canary * every, Baseline: seen.Traffic.Baseline * every, Rate: seen.BaseRate, History: float64(n),
 	}, p.Alpha, runs)
 }
 

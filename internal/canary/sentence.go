@@ -146,7 +146,7 @@ func (j *judge) metricWhy(m *metricState, r MetricReport) string {
 	both := bothCounts(r.label(), r.Canary, r.Baseline)
 	needed := odds(seqtest.Threshold(j.plan.Alpha))
 	if m.decides() {
-		needed = odds(j.plan.failThreshold())
+		needed = odds(j.failThreshold())
 	}
 	switch {
 	case !r.Seen && m.IfSeen:
@@ -205,7 +205,11 @@ func clustered(r MetricReport) string {
 	if r.Divisor <= 1 {
 		return ""
 	}
-	return "; errors come in clusters, so the evidence is divided by " + number(r.Divisor)
+	what := "errors come"
+	if r.AboveMS > 0 {
+		what = "slow responses come"
+	}
+	return "; " + what + " in clusters, so the evidence is divided by " + number(r.Divisor)
 }
 
 // bakeWords say what a comparison with the time before can prove.

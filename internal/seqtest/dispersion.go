@@ -27,34 +27,46 @@ func (d Dispersion) Divisor() float64 {
 // started. Ticks without requests are left out; with fewer than two the answer
 // is 1 and not clustered.
 func Disperse(history []Cohort) Dispersion {
-	var all Cohort
-	ticks := 0
+	var t tally
 	for _, c := range history {
-		if c.valid() && c.N > 0 {
-			all, ticks = all.Plus(c), ticks+1
-		}
+		t = t.add(c)
 	}
-	d := Dispersion{Rate: (float64(all.Bad) + 0.5) / (float64(all.N) + 1), Raw: 1, Bound: 1}
-	if ticks < 2 {
+	return t.dispersion()
+}
+
+// tally is ticks of one side, as far as their variance is concerned.
+type tally struct {
+	all   Cohort
+	ticks int
+	// squares is the sum of x²/n over ticks, inverse that of 1/n.
+	squares, inverse float64
+}
+
+func (t tally) add(c Cohort) tally {
+	if !c.valid() || c.N == 0 {
+		return t
+	}
+	n, x := float64(c.N), float64(c.Bad)
+	return tally{all: t.all.Plus(c), ticks: t.ticks + 1, squares: t.squares + x*x/n, inverse: t.inverse + 1/n}
+}
+
+func (t tally) dispersion() Dispersion {
+	d := Dispersion{Rate: (float64(t.all.Bad) + 0.5) / (float64(t.all.N) + 1), Raw: 1, Bound: 1}
+	if t.ticks < 2 {
 		return d
 	}
-	chi2, variance := 0.0, 0.0
-	pq := d.Rate * (1 - d.Rate)
-	for _, c := range history {
-		if c.valid() && c.N > 0 {
-			n := float64(c.N)
-			diff := float64(c.Bad) - d.Rate*n
-			chi2 += diff * diff / (pq * n)
-			// The variance of one term: 2 for large counts, more for sparse ones.
-			variance += 2 + math.Max(0, 1-6*pq)/(pq*n)
-		}
-	}
-	df := float64(ticks - 1)
+	p := d.Rate
+	pq := p * (1 - p)
+	// The sum of (x - pn)²/(pqn), and the variance of its terms: 2 for large
+	// counts, more for sparse ones.
+	chi2 := math.Max(0, t.squares-2*p*float64(t.all.Bad)+p*p*float64(t.all.N)) / pq
+	variance := 2*float64(t.ticks) + math.Max(0, 1-6*pq)/pq*t.inverse
+	df := float64(t.ticks - 1)
 	d.Raw = chi2 / df
 	d.Bound = math.Max(1, d.Raw*(1+2*math.Sqrt(2/df)))
 	// Scale a chi-square to that mean and variance, so that a sparse history is
 	// not called clustered for its single errors.
-	scale := variance / (2 * float64(ticks))
+	scale := variance / (2 * float64(t.ticks))
 	d.Clustered = chi2 > scale*chiSquare99(df/scale)
 	return d
 }
@@ -69,13 +81,20 @@ func chiSquare99(df float64) float64 {
 
 // Spread follows the dispersion of a run's baseline, from ticks before the run
 // and those of the run itself. It is a value: adding never changes the one that
-// was there before.
+// was there before. The zero value knows nothing.
 type Spread struct {
-	// History is the baseline's ticks before the run.
-	History []Cohort
-	seen    []Cohort
-	last    [2]Counts
-	ticks   int
+	seen  tally
+	last  [2]Counts
+	ticks int
+}
+
+// NewSpread begins with the baseline's ticks before the run.
+func NewSpread(history []Cohort) Spread {
+	var s Spread
+	for _, c := range history {
+		s.seen = s.seen.add(c)
+	}
+	return s
 }
 
 // leastTicks is how many ticks say anything about clusters.
@@ -86,7 +105,7 @@ const leastTicks = 8
 // the tests allow, and no sign of clusters.
 func (s Spread) Add(c Counts) Spread {
 	if s.ticks > 0 && !s.common(c) {
-		s.seen = append(s.seen[:len(s.seen):len(s.seen)], s.last[1].Baseline)
+		s.seen = s.seen.add(s.last[1].Baseline)
 	}
 	s.last = [2]Counts{s.last[1], c}
 	s.ticks++
@@ -97,32 +116,38 @@ func (s Spread) Add(c Counts) Spread {
 func (s Spread) common(next Counts) bool {
 	burst := s.last[1].Baseline
 	around := s.last[0].Canary.Plus(s.last[1].Canary).Plus(next.Canary)
-	usual := Cohort{N: 2, Bad: 1}
-	for _, c := range s.seen {
-		usual = usual.Plus(c)
-	}
-	for _, c := range s.History {
-		usual = usual.Plus(c)
-	}
+	usual := Cohort{N: 2, Bad: 1}.Plus(s.seen.all)
 	if usual.N < 100 {
 		return false
 	}
 	want := float64(burst.N) * usual.Rate()
 	const surprising = 4 // standard deviations
-	return float64(burst.Bad) > want+surprising*math.Sqrt(want+1) && around.Rate() > burst.Rate()/4
+	if float64(burst.Bad) <= want+surprising*math.Sqrt(want+1) {
+		return false
+	}
+	// In one of three ticks the other side had at least half of it.
+	return around.Rate()-usual.Rate() > (burst.Rate()-usual.Rate())/6
 }
 
 // Measure is the dispersion as far as it is known: 1 before there are ticks
 // enough to tell.
 func (s Spread) Measure() Dispersion {
-	all := s.seen
-	if len(s.History) > 0 {
-		all = append(s.History[:len(s.History):len(s.History)], s.seen...)
-	}
-	if len(all) < leastTicks {
+	if s.seen.ticks < leastTicks {
 		return Dispersion{Raw: 1, Bound: 1}
 	}
-	return Disperse(all)
+	return s.seen.dispersion()
+}
+
+// now takes the last tick in, too, without waiting for what comes after it, and
+// one that is not over yet.
+func (s Spread) now(under Counts) Spread {
+	if under.Baseline.N > 0 || under.Canary.N > 0 {
+		s = s.Add(under)
+	}
+	if s.ticks > 0 && !s.common(Counts{}) {
+		s.seen = s.seen.add(s.last[1].Baseline)
+	}
+	return s
 }
 
 // DispersePods estimates the dispersion from instances that share the traffic:

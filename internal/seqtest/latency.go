@@ -1,6 +1,10 @@
 package seqtest
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // Times is one tick of response times as counts: one entry per bucket, the last
 // one for everything slower than the last bound. Both sides have the same
@@ -28,30 +32,57 @@ func (t Times) Slower(i int) Counts {
 	return Counts{Baseline: slower(t.Baseline, i), Canary: slower(t.Canary, i)}
 }
 
-// LatencyGrid is the mixture of each threshold's FAIL side: a slower tail is
-// often only a little more frequent.
-func LatencyGrid() []Alternative {
-	var grid []Alternative
-	for _, g := range []float64{1.1, 1.2, 1.35, 1.6, 2, 3, 5, 10} {
-		grid = append(grid, Alternative{g, 1})
+// LatencyGrid is the mixture of a threshold's FAIL side. A slower median makes a
+// few more requests slow; of what is rare there are soon several times as many,
+// and less than that takes hours to see.
+func LatencyGrid(exceedance float64) []Alternative {
+	if exceedance < seldom {
+		return alternatives(1.6, 1, 2.6, 4, 5, 1.5, 20, .3)
 	}
-	return grid
+	return alternatives(1.1, 1, 1.2, 1, 1.35, 1, 1.6, 1, 2, 1, 3, 1, 5, 1, 10, 1)
 }
 
 // Latency compares two streams of response times at several thresholds at once.
-// FAIL is the mean of the thresholds' evidence: evidence against "not slower at
-// any threshold", whatever the dependence between them. PASS is their minimum:
-// each threshold must be proven. The zero value has no thresholds.
+// FAIL is the weighted mean of the thresholds' evidence: evidence against "not
+// slower at any threshold", whatever the dependence between them. PASS is their
+// minimum: each threshold must be proven. The zero value has no thresholds.
+//
+// Slow requests come in clusters: a process that stops for a second makes all
+// wait that arrive meanwhile. Each threshold's evidence is divided by how clustered
+// either side's slow requests are (see [Disperse]), over blocks of time longer
+// than most stalls, and nothing fails before the canary has shown enough of them:
+// what stopped once is told from what is slow by its coming back.
 type Latency struct {
 	// Bounds are the indexes of the thresholds that are watched.
-	Bounds     []int
-	fail, pass []Test
-	// ratio are PASS tests without the margin's absolute part, where it has one.
-	ratio []Test
+	Bounds []int
+	// Block is the number of ticks in a block, 1 if not set, Least the number of
+	// blocks of each side that a FAIL waits for, 8 if not set.
+	Block, Least int
+	limits       []limit
+}
+
+// limit is the tests of one threshold.
+type limit struct {
+	fail, pass, ratio Test
+	// weight is its part of the bet that the canary is slower.
+	weight float64
+	// usual is the baseline's blocks before the run.
+	usual Spread
 }
 
 // LatencyState is a latency test after some ticks. See [Latency.Start].
-type LatencyState struct{ fail, pass, ratio []TestState }
+type LatencyState struct {
+	limits []limitState
+	// block is what the block under way has so far, in so many ticks.
+	block Times
+	ticks int
+}
+
+type limitState struct {
+	fail, pass, ratio TestState
+	// canary and baseline say how clustered each side's slow requests are.
+	canary, baseline Spread
+}
 
 // ratioWeight is the part of the PASS side's bet that goes without the margin's
 // absolute part. A stall that both sides share is a surprise to a bet on few slow
@@ -60,10 +91,12 @@ type LatencyState struct{ fail, pass, ratio []TestState }
 // mean of both is evidence.
 const ratioWeight = 0.3
 
-// The shares of slower requests between which a threshold can tell anything.
+// The shares of slower requests between which a threshold can tell anything, and
+// the one below which it is about the tail.
 const (
 	rareExceedance  = 2e-4
 	usualExceedance = 0.97
+	seldom          = 0.02
 )
 
 // NewLatency chooses the thresholds by what is known of the baseline, buckets of
@@ -72,7 +105,6 @@ const (
 // that starts to exceed it is the news.
 func NewLatency(known []int64, fail, pass Null, lag bool) Latency {
 	var l Latency
-	const most = 2000 // as for a rate: a stale history must not outvote what is seen
 	rare := false
 	for i := range max(0, len(known)-1) {
 		c := slower(known, i)
@@ -81,80 +113,169 @@ func NewLatency(known []int64, fail, pass Null, lag bool) Latency {
 			continue
 		}
 		rare = p <= rareExceedance
-		prior := Prior{Rate: clamp(p), Weight: math.Max(1, math.Min(float64(c.N), most))}
+		prior := Prior{Rate: clamp(p), Weight: math.Max(1, math.Min(float64(c.N), priorWeight(p)))}
 		f, g := NewProcess(Fail, fail), NewProcess(Pass, pass)
-		f.Grid, g.Grid = LatencyGrid(), []Alternative{{1, 3}, {0.8, 1}}
+		f.Grid, g.Grid = LatencyGrid(p), append(alternatives(1, 3, 0.8, 1), Alternative{Odds: 1, Weight: 1, Between: 0.25})
 		f.Prior, g.Prior = prior, prior
-		l.Bounds = append(l.Bounds, i)
-		l.fail, l.pass = append(l.fail, Test{f, lag}), append(l.pass, Test{g, lag})
-		if pass.Delta > 0 {
-			g.Null.Delta = 0
-			l.ratio = append(l.ratio, Test{g, lag})
+		x := limit{fail: Test{f, lag}, pass: Test{g, lag}, weight: 1}
+		g.Null.Delta = 0
+		x.ratio = Test{g, lag}
+		// A slower median is seen within minutes anyway; a slower tail takes long, and
+		// is what the bet is about.
+		if p < seldom && !rare {
+			x.weight = 10
 		}
+		l.Bounds, l.limits = append(l.Bounds, i), append(l.limits, x)
 	}
 	return l
 }
 
+// priorWeight is what a history is worth at most, in requests: a stale one must
+// not outvote what is seen, but ten slow requests of it may count.
+func priorWeight(p float64) float64 { return math.Max(2000, 10/p) }
+
+// Usual tells the test how clustered the baseline's slow requests were: blocks of
+// time before the run, as buckets, oldest first.
+func (l Latency) Usual(blocks [][]int64) Latency {
+	limits := make([]limit, len(l.limits))
+	for k, x := range l.limits {
+		for _, b := range blocks {
+			if l.Bounds[k] < len(b)-1 {
+				x.usual.seen = x.usual.seen.add(slower(b, l.Bounds[k]))
+			}
+		}
+		limits[k] = x
+	}
+	l.limits = limits
+	return l
+}
+
+// Prime is the start of a test that knows the baseline's tick just before the
+// first one; see [Test.Prime].
+func (l Latency) Prime(baseline []int64) LatencyState {
+	s := l.Start()
+	for k, x := range l.limits {
+		if i := l.Bounds[k]; i < len(baseline)-1 {
+			c := slower(baseline, i)
+			s.limits[k].fail, s.limits[k].pass, s.limits[k].ratio = x.fail.Prime(c), x.pass.Prime(c), x.ratio.Prime(c)
+		}
+	}
+	return s
+}
+
 // Start is the state before any tick.
 func (l Latency) Start() LatencyState {
-	return LatencyState{fail: make([]TestState, len(l.fail)), pass: make([]TestState, len(l.pass)), ratio: make([]TestState, len(l.ratio))}
+	s := LatencyState{limits: make([]limitState, len(l.limits))}
+	for k, x := range l.limits {
+		s.limits[k].baseline = x.usual
+	}
+	return s
 }
 
 // Step adds one tick. Ticks with other bounds than the first are ignored.
 func (l Latency) Step(s LatencyState, t Times) LatencyState {
-	next := l.Start()
+	next := LatencyState{limits: slices.Clone(s.limits), block: s.block.plus(t), ticks: s.ticks + 1}
+	whole := next.ticks >= l.Block
 	for k, i := range l.Bounds {
-		next.fail[k], next.pass[k] = s.fail[k], s.pass[k]
-		if len(l.ratio) > 0 {
-			next.ratio[k] = s.ratio[k]
+		if i >= len(t.Baseline)-1 || len(t.Canary) != len(t.Baseline) {
+			continue
 		}
-		if i < len(t.Baseline)-1 && len(t.Canary) == len(t.Baseline) {
-			c := t.Slower(i)
-			next.fail[k] = l.fail[k].Step(s.fail[k], c)
-			next.pass[k] = l.pass[k].Step(s.pass[k], c)
-			if len(l.ratio) > 0 {
-				next.ratio[k] = l.ratio[k].Step(s.ratio[k], c)
-			}
+		x, y, c := l.limits[k], &next.limits[k], t.Slower(i)
+		y.fail, y.pass = x.fail.Step(y.fail, c), x.pass.Step(y.pass, c)
+		if x.pass.Process.Null.Delta > 0 {
+			y.ratio = x.ratio.Step(y.ratio, c)
 		}
+		if whole {
+			b := next.block.Slower(i)
+			y.baseline, y.canary = y.baseline.Add(b), y.canary.Add(b.Swap())
+		}
+	}
+	if whole {
+		next.block, next.ticks = Times{}, 0
 	}
 	return next
 }
 
-// LnFail is the evidence against "not slower at any threshold", with a divisor
-// for clustered requests (1 for none).
-func (l Latency) LnFail(s LatencyState, divisor float64) float64 {
-	if len(l.fail) == 0 {
+// plus adds two disjoint ticks; one of other buckets replaces what was there.
+func (t Times) plus(u Times) Times {
+	return Times{Baseline: addBuckets(t.Baseline, u.Baseline), Canary: addBuckets(t.Canary, u.Canary)}
+}
+
+func addBuckets(a, b []int64) []int64 {
+	sum := slices.Clone(b)
+	if len(a) == len(b) {
+		for i, n := range a {
+			sum[i] += n
+		}
+	}
+	return sum
+}
+
+// spread is how clustered a threshold's slow requests are, whichever side's are
+// more, and whether there are blocks enough of the canary to tell.
+func (l Latency) spread(s LatencyState, k int) (divisor float64, told bool) {
+	y, under := s.limits[k], s.block.Slower(l.Bounds[k])
+	a, b := y.canary.now(under.Swap()), y.baseline.now(under)
+	least := cmp.Or(l.Least, leastTicks)
+	return math.Max(a.seen.dispersion().Divisor(), b.seen.dispersion().Divisor()), a.seen.ticks >= least && b.seen.ticks >= least
+}
+
+// Divisor is what the evidence at a threshold, by its place in Bounds, is divided
+// by: how clustered either side's slow requests are, and at least floor.
+func (l Latency) Divisor(s LatencyState, k int, floor float64) float64 {
+	d, _ := l.spread(s, k)
+	return math.Max(floor, d)
+}
+
+// LnFail is the evidence against "not slower at any threshold", with a least
+// divisor for clustered requests (1 for none). There is none before both sides'
+// first blocks; see [Latency.Least].
+func (l Latency) LnFail(s LatencyState, floor float64) float64 {
+	if len(l.limits) == 0 {
 		return 0
 	}
-	terms := make([]float64, len(l.fail))
-	for k, t := range l.fail {
-		terms[k] = t.Tempered(s.fail[k], divisor)
+	terms, total := make([]float64, 0, len(l.limits)), 0.0
+	for k, x := range l.limits {
+		total += x.weight
+		e := 0.0
+		if d, told := l.spread(s, k); told {
+			e = x.fail.Tempered(s.limits[k].fail, math.Max(floor, d))
+		}
+		terms = append(terms, math.Log(x.weight)+e)
 	}
-	return logSumExp(terms) - math.Log(float64(len(terms)))
+	return logSumExp(terms) - math.Log(total)
 }
 
 // LnPass is the evidence of the threshold that is furthest from a PASS.
-func (l Latency) LnPass(s LatencyState, divisor float64) float64 {
-	if len(l.pass) == 0 {
-		return 0
-	}
-	least := math.Inf(1)
-	for k, t := range l.pass {
-		e := t.Tempered(s.pass[k], divisor)
-		if len(l.ratio) > 0 {
-			e = logSumExp([]float64{math.Log(1-ratioWeight) + e, math.Log(ratioWeight) + l.ratio[k].Tempered(s.ratio[k], divisor)})
-		}
-		least = math.Min(least, e)
-	}
-	return least
+func (l Latency) LnPass(s LatencyState, floor float64) float64 {
+	_, e := l.Furthest(s, floor)
+	return e
 }
 
-// Loudest is the index of the bound with the most evidence for FAIL, or -1.
-func (l Latency) Loudest(s LatencyState) int {
+// Furthest is the place in Bounds of the threshold that is furthest from a PASS,
+// or -1 where none is watched, and its evidence.
+func (l Latency) Furthest(s LatencyState, floor float64) (int, float64) {
+	at, least := -1, 0.0
+	for k, x := range l.limits {
+		y, d := s.limits[k], l.Divisor(s, k, floor)
+		e := x.pass.Tempered(y.pass, d)
+		if x.pass.Process.Null.Delta > 0 {
+			e = logSumExp([]float64{math.Log(1-ratioWeight) + e, math.Log(ratioWeight) + x.ratio.Tempered(y.ratio, d)})
+		}
+		if at < 0 || e < least {
+			at, least = k, e
+		}
+	}
+	return at, least
+}
+
+// Loudest is the place in Bounds of the threshold with the most evidence for
+// FAIL, or -1 where none is watched.
+func (l Latency) Loudest(s LatencyState, floor float64) int {
 	best, top := -1, math.Inf(-1)
-	for k, t := range l.fail {
-		if e := t.LnE(s.fail[k]); e > top {
-			best, top = l.Bounds[k], e
+	for k, x := range l.limits {
+		if e := x.fail.Tempered(s.limits[k].fail, l.Divisor(s, k, floor)); e > top {
+			best, top = k, e
 		}
 	}
 	return best

@@ -108,7 +108,7 @@ func TestLatencyThresholds(t *testing.T) {
 		}
 	}
 	var none Latency
-	if s := none.Step(none.Start(), Times{}); none.LnFail(s, 1) != 0 || none.LnPass(s, 1) != 0 || none.Loudest(s) != -1 {
+	if s := none.Step(none.Start(), Times{}); none.LnFail(s, 1) != 0 || none.LnPass(s, 1) != 0 || none.Loudest(s, 1) != -1 {
 		t.Error("nothing watched, nothing known")
 	}
 }
@@ -284,20 +284,20 @@ func TestGaugeExcess(t *testing.T) {
 func TestCalibrated(t *testing.T) {
 	p := Test{Process: NewProcess(Fail, Null{Rho: 1})}
 	h := Horizon{Ticks: 240, Canary: 150, Baseline: 1350, Rate: .005}
-	got := p.Calibrated(h, .01, 1000)
+	got := p.Calibrated(h, .01, 3000)
 	if got < 2.8 || got > 4.3 {
 		t.Errorf("threshold %v, want 3.2 to 4.1", got)
 	}
-	if robust := (Test{Process: p.Process, Lag: true}).Calibrated(h, .01, 1000); robust > got+.6 {
+	if robust := (Test{Process: p.Process, Lag: true}).Calibrated(h, .01, 3000); robust > got+.6 {
 		t.Errorf("with the lag rule %v, without %v", robust, got)
 	}
-	if again := p.Calibrated(h, .01, 1000); again != got {
+	if again := p.Calibrated(h, .01, 3000); again != got {
 		t.Errorf("%v, then %v: a seed decides everything", got, again)
 	}
 	if many := p.Calibrated(Horizon{Ticks: 100, Canary: 1500, Baseline: 13500, Rate: .3}, .01, 200); many < 1 {
 		t.Errorf("a great many requests: %v is reached by no evidence at all", many)
 	}
-	for name, h := range map[string]Horizon{"no ticks": {0, 1, 1, .01}, "no traffic": {10, 0, 10, .01}} {
+	for name, h := range map[string]Horizon{"no ticks": {Ticks: 0, Canary: 1, Baseline: 1, Rate: .01}, "no traffic": {Ticks: 10, Canary: 0, Baseline: 10, Rate: .01}} {
 		if got := p.Calibrated(h, .01, 100); got != Threshold(.01) {
 			t.Errorf("%s: %v", name, got)
 		}

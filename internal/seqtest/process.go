@@ -8,16 +8,32 @@ import (
 // Alternative is one point of the mixture a process bets on: the canary's odds
 // are Odds times those of the border (FAIL) or of the baseline (PASS). Weights
 // are relative.
-type Alternative struct{ Odds, Weight float64 }
+type Alternative struct {
+	Odds, Weight float64
+	// Between, on the PASS side, is a canary that is worse than the baseline, this
+	// share of the way to the border, and still good enough: without it a few errors
+	// in a row, well within the margin, would keep it from passing for very long.
+	Between float64
+}
 
 // FailGrid is the mixture of the FAIL side: from a little worse to broken.
 func FailGrid() []Alternative {
-	return []Alternative{{1.4, 1}, {2, 2}, {3.5, 2}, {8, 1.5}, {30, 0.7}}
+	return alternatives(1.4, 1, 2, 2, 3.5, 2, 8, 1.5, 30, 0.7)
 }
 
-// PassGrid is the mixture of the PASS side: as good as the baseline, or better.
+// PassGrid is the mixture of the PASS side: as good as the baseline, better, or a
+// little worse.
 func PassGrid() []Alternative {
-	return []Alternative{{1, 3}, {0.8, 1}, {0.5, 1}}
+	return append(alternatives(1, 4, 0.7, 0.8), Alternative{Odds: 1, Weight: 0.4, Between: 0.25})
+}
+
+// alternatives are pairs of odds and weights.
+func alternatives(pairs ...float64) []Alternative {
+	out := make([]Alternative, 0, len(pairs)/2+1)
+	for i := 0; i+1 < len(pairs); i += 2 {
+		out = append(out, Alternative{Odds: pairs[i], Weight: pairs[i+1]})
+	}
+	return out
 }
 
 // Prior is what is believed of the baseline's rate before the first tick, as if
@@ -60,6 +76,9 @@ func (p Process) Check() error {
 		return fmt.Errorf("a test needs at least one alternative")
 	}
 	for _, a := range p.Grid {
+		if !(a.Between >= 0 && a.Between < 1) || a.Between > 0 && p.Side == Fail {
+			return fmt.Errorf("alternative %v of the way to the border: it must lie between 0 and 1, on the side of PASS", a.Between)
+		}
 		if !(a.Odds > 0) || !(a.Weight > 0) || math.IsInf(a.Odds, 1) || math.IsInf(a.Weight, 1) {
 			return fmt.Errorf("alternative with odds %v and weight %v: both must be above 0", a.Odds, a.Weight)
 		}
@@ -100,6 +119,9 @@ func (p Process) Step(s State, c Counts) State {
 	copy(next.logs, s.logs)
 	for i, g := range p.Grid {
 		thA := clamp(scaleOdds(from, g.Odds))
+		if g.Between > 0 {
+			thA = clamp(thA + g.Between*(p.Null.At(thB)-thA))
+		}
 		next.logs[i] += lnFactor(p.Side, p.Null, c, thA, thB) / p.Dispersion
 	}
 	next.LnE = p.mix(next.logs)

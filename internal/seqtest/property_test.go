@@ -310,7 +310,7 @@ func TestChecks(t *testing.T) {
 	for name, spoil := range map[string]func(*Process){
 		"null":       func(p *Process) { p.Null.Rho = 0 },
 		"grid":       func(p *Process) { p.Grid = nil },
-		"odds":       func(p *Process) { p.Grid = []Alternative{{0, 1}} },
+		"odds":       func(p *Process) { p.Grid = []Alternative{{Weight: 1}} },
 		"prior":      func(p *Process) { p.Prior.Rate = 1 },
 		"weight":     func(p *Process) { p.Prior.Weight = math.NaN() },
 		"dispersion": func(p *Process) { p.Dispersion = .5 },

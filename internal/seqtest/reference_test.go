@@ -73,7 +73,7 @@ var sixTicks = []Counts{
 func elevenPoints() []Alternative {
 	var grid []Alternative
 	for _, g := range []float64{1.15, 1.35, 1.6, 2, 2.5, 3.2, 4.5, 7, 12, 25, 60} {
-		grid = append(grid, Alternative{g, 1})
+		grid = append(grid, Alternative{Odds: g, Weight: 1})
 	}
 	return grid
 }
@@ -120,6 +120,7 @@ func TestLagReference(t *testing.T) {
 func TestPassReference(t *testing.T) {
 	for want, null := range map[float64]Null{2.2285246414: {2, 0}, 2.5540856702: {1, .005}, 2.1155720963: {1.5, .002}} {
 		p := NewProcess(Pass, null)
+		p.Grid = alternatives(1, 3, 0.8, 1, 0.5, 1) // that of the published values
 		var s State
 		for i, tick := range sixTicks {
 			tick.Canary.Bad = int64(1 - i%2)

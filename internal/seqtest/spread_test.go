@@ -49,7 +49,7 @@ func TestSpread(t *testing.T) {
 	var s Spread
 	one := s.Add(sixTicks[0])
 	two, other := one.Add(sixTicks[1]), one.Add(sixTicks[2])
-	if two.Measure() != (Dispersion{Raw: 1, Bound: 1}) || len(one.seen) != 0 || &two.seen[0] == &other.seen[0] {
+	if two.Measure() != (Dispersion{Raw: 1, Bound: 1}) || one.seen.ticks != 0 || two.seen != other.seen {
 		t.Error("a few ticks say nothing, and adding changes only what it returns")
 	}
 }
