@@ -107,6 +107,12 @@ func (c *buildImageCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	defer func() { _ = eng.close() }()
 	deps := image.Deps{Registry: reg, Engine: eng.get, Now: s.Now, Getenv: s.Getenv, TestOutput: s.Stderr,
 		Progress: func(format string, args ...any) { s.logf("build-image: "+format, args...) }}
+	if s.Terminal && s.format != "json" {
+		live := newBuildLive(s.Stderr, s.Now)
+		defer live.end()
+		deps.Moving, deps.TestOutput = live.moving, live
+		deps.Progress = func(format string, args ...any) { live.logf("build-image: "+format, args...) }
+	}
 	if dir, err := os.UserCacheDir(); err == nil {
 		deps.CacheDir = filepath.Join(dir, "fairlead")
 	}

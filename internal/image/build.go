@@ -173,7 +173,7 @@ func (b *builder) assemble(ctx context.Context) (map[string]v1.Image, error) {
 	}
 	b.phase("plan", "%s, %s in the cache", plural(b.count(choices), "wheel", "wheels"), b.inCache(choices))
 	if !b.memory.warm {
-		if err := b.store.fetch(ctx, all); err != nil {
+		if err := b.fetchAndMake(ctx, all, choices); err != nil {
 			return nil, err
 		}
 		b.phase("fetch", "%s", plural(len(all), "wheel", "wheels"))
@@ -327,11 +327,7 @@ func (b *builder) dependencies(ctx context.Context, p string, choices []Choice) 
 		return dependencies{}, err
 	}
 	layers := []*layer.Layer{venv}
-	below := 0
-	if m, err := b.bases.images[p].Manifest(); err == nil {
-		below = len(m.Layers)
-	}
-	for _, g := range groups(wheels, below) {
+	for _, g := range groups(wheels, b.below(p)) {
 		l, err := b.layerOf(ctx, p, g)
 		if err != nil {
 			return dependencies{}, err

@@ -40,7 +40,7 @@ func (b *builder) choose(ctx context.Context) (map[string][]Choice, error) {
 		return nil, err
 	}
 	b.source = &source{client: client, main: client.Main(), hints: b.Index.Default || b.Index.IndexURL == "" || b.Index.NoIndex, files: map[string][]index.File{}, absent: map[string]string{}}
-	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}}
+	b.store = &store{client: client, dir: b.work, cache: b.deps.CacheDir, paths: map[string]fetched{}, installed: map[string]*wheel.Installed{}, told: b.moving}
 	wanted, err := b.selection(l, b.Platforms, lock.Target{Extras: b.Extras, Groups: b.Groups, Member: b.member})
 	if err != nil {
 		return nil, err
@@ -102,6 +102,9 @@ func (b *builder) indexFor(l placed) (*index.Client, error) {
 	}
 	if c.Warnf == nil {
 		c.Warnf = b.note
+	}
+	if b.deps.Moving != nil {
+		c.Moving = func(file string, done, size int64) { b.moving(fetching(file, done, size)) }
 	}
 	client, err := index.New(c)
 	if err != nil {

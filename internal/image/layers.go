@@ -31,7 +31,7 @@ const (
 // that fit every platform, then the small ones that do not; private ones come
 // last, in groups of their own. below is the number of the base's layers.
 func groups(all []built, below int) [][]built {
-	own := min(maxOwnLayers, max(0, maxLayers-otherLayers-below))
+	own := aloneMost(below)
 	var large, small []built
 	for _, b := range all {
 		if b.size >= ownLayerSize {
@@ -65,6 +65,9 @@ func groups(all []built, below int) [][]built {
 	return out
 }
 
+// aloneMost is how many wheels get a layer of their own.
+func aloneMost(below int) int { return min(maxOwnLayers, max(0, maxLayers-otherLayers-below)) }
+
 // Group is a planned layer of wheels.
 type Group struct {
 	Wheels []string `json:"wheels"`
@@ -80,12 +83,8 @@ func (b *builder) planLayers(p string, choices []Choice) {
 		all = append(all, built{Installed: &wheel.Installed{Filename: c.Wheel, Name: c.Name, Version: c.Version}, size: c.Size, pure: c.pure, home: b.homeOf(c)})
 	}
 	setApart(all)
-	below := 0
-	if m, err := b.bases.images[p].Manifest(); err == nil {
-		below = len(m.Layers)
-	}
 	i := slices.IndexFunc(b.result.Platforms, func(r Platform) bool { return r.Platform == p })
-	for _, g := range groups(all, below) {
+	for _, g := range groups(all, b.below(p)) {
 		planned := Group{Why: why(g)}
 		for _, w := range g {
 			planned.Wheels = append(planned.Wheels, w.Filename)
@@ -116,6 +115,7 @@ func why(g []built) string {
 type workshop struct {
 	dir  string
 	made map[string]*layer.Layer
+	told func(Moving)
 }
 
 func (w *workshop) wheels(group []built, python [2]int) (*layer.Layer, error) {
@@ -129,7 +129,14 @@ func (w *workshop) wheels(group []built, python [2]int) (*layer.Layer, error) {
 	if l, ok := w.made[key]; ok {
 		return l, nil
 	}
+	m := Moving{Doing: "make", Name: key, Label: group[0].Name, Size: int64(len(group))}
+	if len(group) > 1 {
+		m.Label = plural(len(group), "small wheel", "small wheels")
+	}
+	w.told(m)
 	l, err := layer.FromWheels(in, venvDir, w.dir)
+	m.Over = true
+	w.told(m)
 	if err != nil {
 		return nil, fmt.Errorf("making the layer of %s: %w", strings.Join(names(group), ", "), err)
 	}

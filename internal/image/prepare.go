@@ -56,6 +56,7 @@ func prepare(r Request, d Deps) (*builder, error) {
 	}
 	b := &builder{Request: r, deps: d, work: work, shop: &workshop{dir: work, made: map[string]*layer.Layer{}}, inside: map[string][]built{},
 		trees: map[string]*tree{}, locals: map[string][]lock.Package{}, ctx: context.Background(), made: map[string]dependencies{}}
+	b.shop.told = b.moving
 	b.result = &Result{Schema: 1, Tool: "build-image", Verdict: finding.Pass, Image: r.Image, Tags: []string{}, Layers: []Layer{}, Cache: Miss, Base: Base{Name: r.Base}}
 	if public, err := index.DefaultURL(); err == nil {
 		b.public = strings.TrimRight(public, "/")

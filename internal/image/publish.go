@@ -58,7 +58,7 @@ func (b *builder) push(ctx context.Context, what oci.Artifact) error {
 	}
 	b.deps.say("pushing %s to %s", b.result.Digest, b.Image)
 	return b.deps.Registry.Ship(ctx, oci.Shipment{Repo: b.Image, What: what, Tags: b.Tags, Has: b.has(), From: b.from(b.Image),
-		Ask: !b.memory.warm && len(b.memory.last) == 0})
+		Ask: !b.memory.warm && len(b.memory.last) == 0, Moving: b.pushing})
 }
 
 // has says which blobs the image's repository has: those of a warm cache in it.

@@ -233,6 +233,9 @@ type Deps struct {
 	Getenv   func(string) string
 	// Progress tells a person what happens; it may be nil.
 	Progress func(format string, args ...any)
+	// Moving tells how far downloads, layers and uploads have come, often and by
+	// several at the same time; it may be nil.
+	Moving func(Moving)
 	// TestOutput receives the output of tests while they run; nil: nothing does.
 	TestOutput io.Writer
 }

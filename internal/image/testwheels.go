@@ -94,7 +94,7 @@ func (b *builder) further(ctx context.Context, platform string, l placed, t lock
 	if len(conflicts) > 0 {
 		return nil, failure.New(failure.Usage, hint, "the test requirements contradict the image:\n  %s", strings.Join(conflicts, "\n  "))
 	}
-	if err := b.store.fetch(ctx, todo); err != nil {
+	if err := b.store.fetch(ctx, todo, func(Choice) {}); err != nil {
 		return nil, err
 	}
 	out, err := b.store.install(todo, b.bases.facts[platform].Target.Python)

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,10 @@ func (s *source) fill(ctx context.Context, packages map[string]lock.Package) err
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
 	for key, p := range packages {
-		if _, done := s.files[key]; done {
+		s.mu.Lock()
+		_, done := s.files[key]
+		s.mu.Unlock()
+		if done {
 			continue
 		}
 		g.Go(func() error {
@@ -175,6 +179,7 @@ type store struct {
 	installed map[string]*wheel.Installed
 	down      int64
 	hits      int
+	told      func(Moving)
 }
 
 type fetched struct {
@@ -188,8 +193,9 @@ func (s *store) close() {
 	}
 }
 
-// fetch brings all chosen files here, verified, each once.
-func (s *store) fetch(ctx context.Context, choices []Choice) error {
+// fetch brings all chosen files here, verified, each once, and tells of each when
+// it is there.
+func (s *store) fetch(ctx context.Context, choices []Choice, arrived func(Choice)) error {
 	todo := map[string]Choice{}
 	for _, c := range choices {
 		if _, have := s.paths[c.file.URL]; !have {
@@ -198,20 +204,31 @@ func (s *store) fetch(ctx context.Context, choices []Choice) error {
 	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallel)
-	for _, c := range todo {
+	// The largest first: the others, and the making of its layer, go beside it.
+	order := slices.SortedFunc(maps.Values(todo), func(a, b Choice) int {
+		return cmp.Or(cmp.Compare(b.file.Size, a.file.Size), strings.Compare(a.Wheel, b.Wheel))
+	})
+	for _, c := range order {
+		s.told(fetching(c.Wheel, 0, c.file.Size))
+	}
+	for _, c := range order {
 		g.Go(func() error {
 			got, cached, err := s.one(ctx, c)
 			if err != nil {
 				return fmt.Errorf("fetching %s==%s (%s): %w", c.Name, c.Version, c.Package.At(), err)
 			}
+			m := fetching(c.Wheel, got.size, got.size)
+			m.Over = true
+			s.told(m)
 			s.mu.Lock()
-			defer s.mu.Unlock()
 			s.paths[c.file.URL] = got
 			if cached {
 				s.hits++
 			} else if strings.Contains(c.file.URL, "://") {
 				s.down += got.size
 			}
+			s.mu.Unlock()
+			arrived(c)
 			return nil
 		})
 	}
@@ -287,7 +304,9 @@ func (s *store) install(choices []Choice, python [2]int) ([]built, error) {
 	var g errgroup.Group
 	g.SetLimit(parallel)
 	for i, c := range choices {
+		s.mu.Lock()
 		got := s.paths[c.file.URL]
+		s.mu.Unlock()
 		g.Go(func() error {
 			o := origin(c.Package, got.sha256)
 			in, err := s.read(got, c.Wheel, wheel.Scheme{Prefix: "/" + venvDir, Python: python, Origin: o})

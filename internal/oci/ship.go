@@ -34,6 +34,10 @@ type Shipment struct {
 	Ask bool
 	// From names a repository of the same registry that has a blob, or "".
 	From func(digest string) string
+	// Moving is told how far the sending of a blob has come, in bytes; a blob that
+	// is sent or already there is told whole in the end. It may be nil, and is called
+	// by several at the same time.
+	Moving func(digest string, done, size int64)
 	// Sent is told of every blob that was sent; it may be nil.
 	Sent func(digest string, size int64)
 }
@@ -101,6 +105,8 @@ func (c *Client) ship(ctx context.Context, r name.Repository, s Shipment) error 
 			c.meter.mark(b.digest)
 			continue
 		}
+		b := b.watch(s.Moving)
+		s.moving(b, 0)
 		g.Go(func() error {
 			from := ""
 			if s.From != nil {
@@ -110,6 +116,9 @@ func (c *Client) ship(ctx context.Context, r name.Repository, s Shipment) error 
 			// first: never is sent what is there.
 			if from == "" && (s.Has == nil || s.Ask || b.size > atOnce) {
 				there, err := ses.has(blobs, b.digest)
+				if there {
+					s.moving(b, b.size)
+				}
 				if there || err != nil {
 					return err
 				}
@@ -117,6 +126,7 @@ func (c *Client) ship(ctx context.Context, r name.Repository, s Shipment) error 
 			if err := ses.upload(blobs, b, from); err != nil {
 				return err
 			}
+			s.moving(b, b.size)
 			if s.Sent != nil {
 				s.Sent(b.digest, b.size)
 			}
@@ -135,6 +145,12 @@ func (c *Client) ship(ctx context.Context, r name.Repository, s Shipment) error 
 		}
 		return s.Tags
 	})
+}
+
+func (s Shipment) moving(b content, done int64) {
+	if s.Moving != nil {
+		s.Moving(b.digest, done, b.size)
+	}
 }
 
 func (s *session) putAll(ctx context.Context, jobs int, all []named, names func(named) []string) error {

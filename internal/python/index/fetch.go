@@ -184,7 +184,7 @@ func (c *Client) Download(ctx context.Context, f File, want []string, dir string
 	var n int64
 	err := c.try(ctx, f.URL, f.Name, func(resp *http.Response) error {
 		var err error
-		n, err = save(resp.Body, dest, f, want)
+		n, err = save(c.watch(resp, f), dest, f, want)
 		return err
 	})
 	if errors.Is(err, ErrNoProject) {
@@ -193,17 +193,57 @@ func (c *Client) Download(ctx context.Context, f File, want []string, dir string
 	return dest, n, err
 }
 
+// watch tells how much of an answer has arrived.
+func (c *Client) watch(resp *http.Response, f File) io.Reader {
+	if c.c.Moving == nil {
+		return resp.Body
+	}
+	return &watched{resp.Body, 0, func(done int64) { c.c.Moving(f.Name, done, max(resp.ContentLength, f.Size)) }}
+}
+
+type watched struct {
+	io.Reader
+	done int64
+	told func(int64)
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Reader.Read(p)
+	if w.done += int64(n); n > 0 {
+		w.told(w.done)
+	}
+	return n, err
+}
+
+// storing marks errors of the disk: to fetch again does not help.
+type storing struct {
+	*os.File
+	what string
+}
+
+func (s storing) Write(p []byte) (int, error) {
+	n, err := s.File.Write(p)
+	if err != nil {
+		err = noRoom(s.what, filepath.Dir(s.Name()), err)
+	}
+	return n, err
+}
+
+func noRoom(what, dir string, err error) error {
+	return permanent(failure.New(failure.Service, "free some space there, or set TMPDIR to a folder with more, and run again", "storing %s in %q: %w", what, dir, err))
+}
+
 // save writes to a temporary name and renames when the digest is right.
 func save(src io.Reader, dest string, f File, want []string) (int64, error) {
 	tmp, err := os.CreateTemp(filepath.Dir(dest), ".fetch-*")
 	if err != nil {
-		return 0, permanent(failure.New(failure.Service, "free some space and run again", "storing %s: %w", f.Name, err))
+		return 0, noRoom(f.Name, filepath.Dir(dest), err)
 	}
 	defer os.Remove(tmp.Name())
 	h := sha256.New()
-	n, err := io.Copy(io.MultiWriter(tmp, h), io.LimitReader(src, maxDownload))
-	if cerr := tmp.Close(); err == nil {
-		err = cerr
+	n, err := io.Copy(io.MultiWriter(storing{tmp, f.Name}, h), io.LimitReader(src, maxDownload))
+	if cerr := tmp.Close(); err == nil && cerr != nil {
+		err = noRoom(f.Name, filepath.Dir(dest), cerr)
 	}
 	if err != nil {
 		return 0, err
@@ -214,7 +254,7 @@ func save(src io.Reader, dest string, f File, want []string) (int64, error) {
 			"%s does not match the lock: it has sha256:%s, the lock allows %s", f.Name, got, short(want)))
 	}
 	if err := os.Rename(tmp.Name(), dest); err != nil {
-		return 0, permanent(err)
+		return 0, noRoom(f.Name, filepath.Dir(dest), err)
 	}
 	return n, nil
 }

@@ -52,6 +52,9 @@ type Config struct {
 	Sleep func(context.Context, time.Duration) error
 	// Tries bounds how often a request is sent; 0 means 3.
 	Tries int
+	// Moving is told how much of a file has arrived, in bytes; size is 0 where it
+	// is not known. It may be nil, and is called by several at the same time.
+	Moving func(file string, done, size int64)
 	// Warnf reports what a person should know and a build can live with.
 	Warnf func(format string, args ...any)
 }
