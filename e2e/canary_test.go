@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -20,12 +21,19 @@ import (
 func TestCanaryPrometheus(t *testing.T) {
 	python := shopPython(t)
 	t.Run("exact", func(t *testing.T) {
-		// A shop of its own: its bursts of errors would be history for the gates,
+		// Shops of their own: their bursts of errors would be history for the gates,
 		// which take a baseline with such bursts for one whose errors come in clusters.
-		s := newShop(t, python)
-		s.release(t, "baseline")
-		s.release(t, "canary")
-		exactCounts(t, s)
+		for name, config := range map[string]string{"one server": prometheusConfig, "copies of a pair": mirrored()} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel() // little load, much waiting
+				s := shopParts(t, python)
+				s.serve(t, fmt.Sprintf(haproxyConfig, s.ports["front"], s.ports["baseline"], s.ports["canary"], s.ports["stats"]),
+					fmt.Sprintf(config, s.ports["baseline"], s.ports["canary"], s.ports["stats"]))
+				s.release(t, "baseline")
+				s.release(t, "canary")
+				exactCounts(t, s)
+			})
+		}
 	})
 	s := newShop(t, python)
 	s.release(t, "baseline")
@@ -44,6 +52,19 @@ func TestCanaryPrometheus(t *testing.T) {
 	}
 	load.stop()
 	t.Logf("good: %s after %.0f s; bad: %s after %.0f s; %d requests", good.Reason, good.After, bad.Reason, bad.After, load.sent["canary"].Load())
+}
+
+// mirrored is the shop scraped twice, as what reads from a pair of servers shows
+// it: every series is there again under another replica.
+func mirrored() string {
+	const twice = `
+- job_name: %[1]s
+  static_configs:
+  - targets: ["127.0.0.1:%%[1]d"]
+    labels: {job: shop, release: baseline, replica: %[1]s}
+  - targets: ["127.0.0.1:%%[2]d"]
+    labels: {job: shop, release: canary, replica: %[1]s}`
+	return "global: {scrape_interval: 2s, scrape_timeout: 2s}\nscrape_configs:" + fmt.Sprintf(twice, "a") + fmt.Sprintf(twice, "b") + "\n# and haproxy, %[3]d, by nobody\n"
 }
 
 // exactCounts sends known requests straight to the applications, has the series

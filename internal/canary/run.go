@@ -379,7 +379,7 @@ func (rep *Report) conclude(j *judge, fatal string) {
 		rep.Metrics[i].Why = rep.Plan.reworded(rep.Metrics[i].Why)
 	}
 	rep.Conditions, rep.Fired = j.conditions, j.fired
-	if c := j.traffic(); j.judged > 0 && c.Canary.N+c.Baseline.N > 0 {
+	if c := j.traffic(); !j.plan.Bake && j.judged > 0 && c.Canary.N+c.Baseline.N > 0 {
 		rep.Preview = Preview(j.plan, Seen{
 			Traffic:  seqtest.Traffic{Canary: float64(c.Canary.N) / j.judged, Baseline: float64(c.Baseline.N) / j.judged},
 			BaseRate: c.Baseline.Rate(),

@@ -42,7 +42,7 @@ func (c *canaryGateCmd) sameSides() error {
 
 // past is the time before and the seconds that a look covers, where it does not
 // say so itself.
-func (c *canaryGateCmd) past(ctx context.Context, plan canary.Plan, src canary.Source) ([]canary.Sample, float64, error) {
+func (c *canaryGateCmd) past(ctx context.Context, s *session, plan canary.Plan, src canary.Source) ([]canary.Sample, float64, error) {
 	if c.Before != "" {
 		rep, err := readGateReport("--before", c.Before)
 		if err != nil {
@@ -61,9 +61,16 @@ func (c *canaryGateCmd) past(ctx context.Context, plan canary.Plan, src canary.S
 			return nil, 0, failure.New(failure.Usage, "for example 2026-11-20T12:00:00Z", "--rolled-out %q is not a time", c.RolledOut)
 		}
 	}
+	if now := s.Now(); at.After(now.Add(time.Minute)) {
+		return nil, 0, failure.New(failure.Usage, "is the clock of this machine, or the time's zone, wrong?", "--rolled-out %s lies in the future; it is %s", c.RolledOut, now.UTC().Format(time.RFC3339))
+	}
 	samples, err := historian.History(ctx, at, c.History, plan.Interval)
 	if err != nil {
 		return nil, 0, failure.Wrap(failure.Service, "", err)
+	}
+	if len(samples) == 0 {
+		return nil, 0, failure.New(failure.Usage, "are the labels and the counter's name right? A first release has no time before", "the server has nothing of {%s} in the %s before the rollout",
+			firstOf(c.BaselineLabels, c.CanaryLabels), c.History)
 	}
 	return samples, plan.Interval.Seconds(), nil
 }
@@ -83,7 +90,7 @@ func (c *canaryGateCmd) calibrate(ctx context.Context, s *session, plan canary.P
 		defer end()
 		src = opened
 	}
-	samples, window, err := c.past(ctx, plan, src)
+	samples, window, err := c.past(ctx, s, plan, src)
 	if err != nil {
 		return nil, err
 	}

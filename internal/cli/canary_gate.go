@@ -75,7 +75,7 @@ func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	}
 	defer closeSource()
 	if c.Bake {
-		past, _, err := c.past(ctx, plan, src)
+		past, _, err := c.past(ctx, s, plan, src)
 		if err != nil {
 			return nil, err
 		}

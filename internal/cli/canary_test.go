@@ -106,12 +106,13 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 		"--bake --before r.json --probe": "probes have none",
 		"--bake --before r.json --step 5 --step-hook true": "exclude each other",
 		"--bake --before gone.json":                        "no such file",
-		"calibrate":                                        "no time before",
-		"calibrate --before r.html":                        "reading canary-gate report",
-		"--deadline 1ms":                                   "before the earliest possible pass",
+		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --rolled-out 2999-01-01T00:00:00Z": "lies in the future",
+		"calibrate":                 "no time before",
+		"calibrate --before r.html": "reading canary-gate report",
+		"--deadline 1ms":            "before the earliest possible pass",
 	} {
 		list := append([]string{"canary-gate"}, strings.Fields(args)...)
-		if !strings.Contains(args, "calibrate") {
+		if !strings.Contains(args, "calibrate") && !strings.Contains(args, "--prometheus") {
 			list = append(list, "--canary", "http://127.0.0.1:1")
 			if !strings.Contains(args, "--bake") {
 				list = append(list, "--baseline", "http://127.0.0.1:2")

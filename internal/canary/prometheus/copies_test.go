@@ -2,6 +2,7 @@ package prometheus
 
 import (
 	"testing"
+	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
 )
@@ -33,6 +34,9 @@ func TestCopies(t *testing.T) {
 			p.bad = .1
 			w.run(90)
 			s := w.source()
+			if _, err := s.History(t.Context(), time.Time{}, time.Hour, 15*time.Second); err != nil {
+				t.Fatal(err)
+			}
 			notes := w.origin(s).Notes
 			// The truth begins with the origin's scrapes.
 			for _, p := range w.pods {

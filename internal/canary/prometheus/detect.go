@@ -82,11 +82,19 @@ func (s *Source) counter(ctx context.Context, at int64) (string, error) {
 		return found[0], nil
 	case 0:
 		return "", &canary.Problem{Kind: "no-counter",
-			Detail: "the server has no counter with a status label for {" + text(s.labels[0]) + "} or {" + text(s.labels[1]) +
-				"} yet: name it with --requests-metric and the failed requests with --bad-labels"}
+			Detail: "the server has no counter with a status label for " + s.eitherSide() + " yet: name it with --requests-metric and the failed requests with --bad-labels"}
 	}
 	return "", &canary.Problem{Kind: "no-counter", Fatal: true,
 		Detail: "several counters have a status label (" + series.List(found) + "): choose one with --requests-metric"}
+}
+
+// eitherSide names what the sides' labels pick.
+func (s *Source) eitherSide() string {
+	a, b := "{"+text(s.labels[0])+"}", "{"+text(s.labels[1])+"}"
+	if a == b {
+		return a
+	}
+	return a + " or " + b
 }
 
 // histogram is the histogram of response times, or "".

@@ -30,6 +30,7 @@ func (s *Source) History(ctx context.Context, before time.Time, length, width ti
 	if err != nil {
 		return nil, err
 	}
+	s.unsaid = append(s.unsaid, b.notes...)
 	if err := b.check(); err != nil {
 		return nil, err
 	}

@@ -82,6 +82,8 @@ type Source struct {
 	// progress is when a side last had a new sample, newest that sample's time.
 	progress [2]time.Time
 	newest   [2]int64
+	// unsaid are notes about the past, for the first sample.
+	unsaid []string
 	// away are the instances that were said to be gone.
 	away map[string]bool
 }
@@ -176,7 +178,8 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 		s.started = at
 	}
 	end, notes, err := s.horizon(b)
-	notes = append(b.notes, notes...)
+	notes = slices.Concat(s.unsaid, b.notes, notes)
+	s.unsaid = nil
 	if err != nil {
 		return canary.Sample{}, err
 	}
