@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"reflect"
 	"runtime"
 	"strconv"
@@ -43,6 +44,34 @@ func WriteJSON(w io.Writer, document any) error {
 	p.newline(0)
 	p.out = append(p.out, '}')
 	return p.end()
+}
+
+// writeLastList prints a document like WriteJSON, whose last list is empty in it
+// and is made and written item by item. The list stands so many levels deep.
+func writeLastList(w io.Writer, document any, depth int, items iter.Seq[any]) error {
+	var frame bytes.Buffer
+	if err := WriteJSON(&frame, document); err != nil {
+		return err
+	}
+	at := bytes.LastIndex(frame.Bytes(), []byte("[]")) + 1
+	p := newJSONPrinter(w)
+	p.out = append(p.out, frame.Bytes()[:at]...)
+	n := 0
+	for item := range items {
+		if n++; n > 1 {
+			p.out = append(p.out, ',')
+		}
+		p.newline(depth + 1)
+		if p.value(item, depth+1); p.err != nil {
+			return p.err
+		}
+	}
+	if n > 0 {
+		p.newline(depth)
+	}
+	p.out = append(p.out, frame.Bytes()[at:]...)
+	p.flush()
+	return p.err
 }
 
 // jsonField is a field of a document.

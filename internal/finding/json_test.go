@@ -3,6 +3,8 @@ package finding_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -72,3 +74,42 @@ func TestWriteJSON(t *testing.T) {
 		t.Errorf("hidden characters: %v %s", err, b.String())
 	}
 }
+
+// TestSARIFItemByItem: a long log is written while it is made, and a writer that
+// fails ends it.
+func TestSARIFItemByItem(t *testing.T) {
+	const n = 5000
+	var fs []finding.Finding
+	for i := range n {
+		fs = append(fs, finding.Finding{Rule: "a/b", Severity: finding.Error, Path: fmt.Sprintf("%04d", i), Line: 1, Column: 1, Message: "[] {}"})
+	}
+	var out bytes.Buffer
+	before := 0
+	s := finding.SARIF{Tool: "test", Source: func(path string) []byte {
+		if path == fmt.Sprintf("%04d", n-1) {
+			before = out.Len()
+		}
+		return nil
+	}}
+	if err := s.Write(&out, fs); err != nil {
+		t.Fatal(err)
+	}
+	if before < out.Len()/2 {
+		t.Errorf("%d of %d bytes are written when the last result is made", before, out.Len())
+	}
+	var log struct {
+		Runs []struct{ Results []struct{ RuleID string } }
+	}
+	if err := json.Unmarshal(out.Bytes(), &log); err != nil || len(log.Runs) != 1 || len(log.Runs[0].Results) != n {
+		t.Errorf("%v: %d runs", err, len(log.Runs))
+	}
+	if err := s.Write(full{}, fs); !errors.Is(err, errFull) {
+		t.Errorf("a writer that fails: %v", err)
+	}
+}
+
+var errFull = errors.New("full")
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errFull }

@@ -42,7 +42,7 @@ type sarifRun struct {
 	Tool        sarifTool         `json:"tool"`
 	Invocations []sarifInvocation `json:"invocations,omitempty"`
 	ColumnKind  string            `json:"columnKind"`
-	Results     []sarifResult     `json:"results"`
+	Results     []sarifResult     `json:"results"` // the last: there are many
 }
 
 type sarifInvocation struct {
@@ -136,12 +136,15 @@ func (s SARIF) Write(w io.Writer, fs []Finding) error {
 		run.Invocations = []sarifInvocation{{true, []sarifNotification{{"warning", sarifText{
 			fmt.Sprintf("%s left out: GitHub takes %d of a run, and these are the worst", Plural(n, "finding"), maxResults)}}}}}
 	}
-	src := newSources(s.Source)
-	seen := map[string]int{}
-	for _, f := range fs {
-		run.Results = append(run.Results, s.result(f, rules, src.of(f.Path), seen))
-	}
-	return WriteJSON(w, sarifLog{sarifSchema, "2.1.0", []sarifRun{run}})
+	return writeLastList(w, sarifLog{sarifSchema, "2.1.0", []sarifRun{run}}, 3, func(yield func(any) bool) {
+		src := newSources(s.Source)
+		seen := map[string]int{}
+		for _, f := range fs {
+			if !yield(s.result(f, rules, src.of(f.Path), seen)) {
+				return
+			}
+		}
+	})
 }
 
 // maxResults is how many results of a run GitHub takes; a log with more it

@@ -133,8 +133,8 @@ func (w *world) add(f wheeltest.Wheel) {
 
 // serve is an index that answers everything with one status.
 func (w *world) serve(status int) index.Config {
-	url := serve(w.t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
-	return index.Config{IndexURL: url + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
+	s := serve(w.t, http.HandlerFunc(func(rw http.ResponseWriter, _ *http.Request) { rw.WriteHeader(status) }))
+	return index.Config{IndexURL: s.URL + "/simple", Sleep: func(context.Context, time.Duration) error { return nil }}
 }
 
 func (w *world) file(name, content string) { w.write(filepath.Join(w.context, name), content) }
@@ -286,7 +286,7 @@ func contents(t *testing.T, img v1.Image, below int) map[string]string {
 
 // serve runs a server until the test ends, at a port that answers: on some
 // machines a few do not, whoever listens.
-func serve(t *testing.T, h http.Handler) string {
+func serve(t *testing.T, h http.Handler) *httptest.Server {
 	t.Helper()
 	for tries := 0; ; tries++ {
 		s := httptest.NewServer(h)
@@ -294,7 +294,7 @@ func serve(t *testing.T, h http.Handler) string {
 		c, err := net.Dial("tcp", s.Listener.Addr().String())
 		if err == nil {
 			_ = c.Close()
-			return s.URL
+			return s
 		}
 		if tries == 3 {
 			t.Fatal(err)
@@ -320,5 +320,5 @@ func (w *world) index() (*registry.Trouble, index.Config) {
 		}
 	})
 	tr := &registry.Trouble{Next: mux}
-	return tr, index.Config{IndexURL: serve(w.t, tr) + "/simple", HTTP: &http.Client{Timeout: 500 * time.Millisecond}, Sleep: func(context.Context, time.Duration) error { return nil }}
+	return tr, index.Config{IndexURL: serve(w.t, tr).URL + "/simple", HTTP: &http.Client{Timeout: 500 * time.Millisecond}, Sleep: func(context.Context, time.Duration) error { return nil }}
 }

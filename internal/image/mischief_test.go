@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"slices"
 	"strings"
@@ -24,9 +25,11 @@ import (
 func TestMischief(t *testing.T) {
 	_, r, reg := warmWorld(t, registry.Options{})
 	// All the registries stand behind one address, because it is in the digest.
-	front := &behind{now: reg}
-	r.Base = strings.Replace(r.Base, reg.Addr, front.serve(t), 1)
-	r.Image = strings.Replace(r.Image, reg.Addr, front.addr, 1)
+	front := &behind{}
+	front.server = serve(t, front)
+	front.addr = front.server.Listener.Addr().String()
+	t.Cleanup(front.turn(reg))
+	r.Base, r.Image = strings.Replace(r.Base, reg.Addr, front.addr, 1), strings.Replace(r.Image, reg.Addr, front.addr, 1)
 	modes := registry.Mischiefs
 	if os.Getenv("FAIRLEAD_FAULTS") == "" { // make faults does all
 		modes = []registry.Mischief{registry.Cuts, registry.Lies}
@@ -52,27 +55,41 @@ func TestMischief(t *testing.T) {
 
 // behind is an address of registries that take turns.
 type behind struct {
-	addr string
-	mu   sync.Mutex
-	now  *registry.Registry
+	server *httptest.Server
+	addr   string
+	mu     sync.Mutex
+	now    *registry.Registry
+	done   chan struct{}
 }
 
-func (b *behind) serve(t *testing.T) string {
-	b.addr = strings.TrimPrefix(serve(t, b), "http://")
-	return b.addr
-}
-
-func (b *behind) turn(r *registry.Registry) {
+// turn lets a registry answer. What still hangs when its turn ends is let go: a
+// server does not see that nobody waits for an answer any more before it has read
+// the request.
+func (b *behind) turn(r *registry.Registry) (end func()) {
+	done := make(chan struct{})
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.now = r
+	b.now, b.done = r, done
+	return func() {
+		close(done)
+		b.server.CloseClientConnections()
+	}
 }
 
 func (b *behind) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
 	b.mu.Lock()
-	now := b.now
+	now, done := b.now, b.done
 	b.mu.Unlock()
-	now.ServeHTTP(rw, req)
+	ctx, cancel := context.WithCancel(req.Context())
+	defer cancel()
+	go func() {
+		select {
+		case <-done:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	now.ServeHTTP(rw, req.WithContext(ctx))
 }
 
 func mischief(t *testing.T, front *behind, r image.Request, want, before string, kind registry.Mischief, n int) string {
@@ -82,7 +99,7 @@ func mischief(t *testing.T, front *behind, r image.Request, want, before string,
 		t.Fatal(err)
 	}
 	defer func() { _ = reg.Close() }()
-	front.turn(reg)
+	defer front.turn(reg)()
 	d := deps()
 	base, _, _ := strings.Cut(r.Base, "@")
 	if err := d.Registry.Push(t.Context(), base, baseIndex(t), nil); err != nil {
