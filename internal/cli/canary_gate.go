@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/probe"
 	"github.com/fairlead-ci/fairlead/internal/failure"
 	"github.com/fairlead-ci/fairlead/internal/finding"
 	"github.com/fairlead-ci/fairlead/internal/gha"
@@ -22,9 +23,9 @@ type canaryGateCmd struct {
 	Baseline []string `help:"Address of an instance of the running release (its /metrics), or with --probe its base URL. Repeatable." sep:"none" placeholder:"URL"`
 	Canary   []string `help:"Address of an instance of the canary. Repeatable." sep:"none" placeholder:"URL"`
 
-	Probe     bool     `help:"Send requests to both and count their failures, instead of reading metrics."`
-	ProbePath []string `help:"With --probe: path to request; / if not given. Repeatable." sep:"none" placeholder:"PATH"`
-	ProbeRate float64  `default:"10" help:"With --probe: requests per second to each side."`
+	Probe     bool        `help:"Send requests to both and count their failures, instead of reading metrics."`
+	ProbePath []probePath `help:"With --probe: path to request, / if not given, and what is expected of the answer: /checkout status=200 contains=Total within=500ms. Also lacks=TEXT, json=FIELD=VALUE, method, header and body (docs/canary-sources.md). Repeatable; they take turns." sep:"none" placeholder:"PATH KEY=VALUE…"`
+	ProbeRate float64     `default:"10" help:"With --probe: requests per second to each side."`
 
 	prometheusFlags
 
@@ -45,6 +46,16 @@ type canaryGateCmd struct {
 }
 
 var _ command = (*canaryGateCmd)(nil)
+
+// probePath is a probe as text: read at once, so that a mistake is named with its
+// place in the settings file.
+type probePath struct{ probe.Request }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *probePath) UnmarshalText(text []byte) (err error) {
+	p.Request, err = probe.ParseRequest(string(text))
+	return err
+}
 
 func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
 	if c.Replay != "" {

@@ -138,7 +138,11 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 		if len(c.Baseline) > 1 || len(c.Canary) > 1 {
 			return nil, nil, failure.New(failure.Usage, "put a load balancer's address in, or leave --probe out", "--probe takes one address a side")
 		}
-		p, err := probe.New(probe.Config{Baseline: c.Baseline[0], Canary: c.Canary[0], Paths: c.ProbePath, Rate: c.ProbeRate, Transport: transport})
+		var requests []probe.Request
+		for _, r := range c.ProbePath {
+			requests = append(requests, r.Request)
+		}
+		p, err := probe.New(probe.Config{Baseline: c.Baseline[0], Canary: c.Canary[0], Requests: requests, Rate: c.ProbeRate, Transport: transport})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -194,3 +194,34 @@ func TestCanaryBake(t *testing.T) {
 		t.Errorf("preview: exit code %d: %s", code, out)
 	}
 }
+
+// TestCanaryProbes: what the settings file expects of answers decides.
+func TestCanaryProbes(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	serve := func(page string) string {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/cart" && r.Method == http.MethodPost {
+				w.WriteHeader(http.StatusCreated)
+				_, _ = w.Write([]byte(page))
+			}
+		}))
+		t.Cleanup(s.Close)
+		return s.URL
+	}
+	text := `[canary-gate]
+probe = true
+probe-rate = 200
+interval = "100ms"
+probe-path = ["/", """/cart method=POST body='{"sku": 5}' status=201 json=items.0.sku=5 within=2s"""]
+baseline = "` + serve(`{"items": [{"sku": 5}]}`) + `"
+canary = "` + serve(`{"items": []}`) + `"
+`
+	if err := os.WriteFile("fairlead.toml", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, stderr := fairlead(t.Context(), "canary-gate", "--deadline", "10s")
+	if code != 1 || !strings.Contains(out, "canary FAIL after") || !strings.Contains(out, "canary POST /cart: the body has no items.0.sku") {
+		t.Errorf("code %d\n%s%s", code, out, stderr)
+	}
+}

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding"
 	"fmt"
 	"os"
 	"reflect"
@@ -188,6 +189,16 @@ func plain(v any, slice bool) (any, error) {
 // checks its enum, which kong would check later without naming the place.
 func try(v *kong.Value, val any) error {
 	target := reflect.New(v.Target.Type()).Elem()
+	if l, ok := val.([]any); ok && v.IsSlice() {
+		// A type that reads its own text says enough; kong would put Go types before it.
+		for _, e := range l {
+			if one, ok := reflect.New(target.Type().Elem()).Interface().(encoding.TextUnmarshaler); ok {
+				if err := one.UnmarshalText([]byte(fmt.Sprint(e))); err != nil {
+					return err
+				}
+			}
+		}
+	}
 	if err := v.Mapper.Decode(&kong.DecodeContext{Value: v, Scan: kong.Scan().PushTyped(val, kong.FlagValueToken)}, target); err != nil {
 		return err
 	}

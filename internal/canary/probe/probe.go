@@ -6,7 +6,8 @@
 // omitted when the application stalls. Within a pair the order is random. A pair
 // counts when both answers are in, which makes the cohorts' windows the same.
 //
-// Bad are status 5xx, timeouts and connections that fail. What is the fault of
+// Bad are status 5xx, timeouts, connections that fail, and answers that are not
+// what was expected (see [ParseRequest]). What is the fault of
 // this machine (an unknown host name, no free sockets) is a problem and counts
 // for neither side. Probes say nothing about what real users send.
 package probe
@@ -16,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"net"
@@ -38,10 +40,10 @@ const maxRate = 2000
 
 // Config says what to request and how often.
 type Config struct {
-	// Baseline and Canary are base URLs; Paths (default "/") are requested in
-	// turn from both.
+	// Baseline and Canary are base URLs; Requests (default "/") are sent in turn to
+	// both.
 	Baseline, Canary string
-	Paths            []string
+	Requests         []Request
 	// Rate is requests per second to each side (default 10).
 	Rate float64
 	// Timeout is for one request (default 5 s).
@@ -75,6 +77,8 @@ type Source struct {
 	latency canary.Latency
 	unsent  int
 	fault   *canary.Problem
+	// wrong are what was wrong with answers, and how often.
+	wrong map[string]int
 }
 
 // side is one cohort's address and client.
@@ -95,8 +99,8 @@ func New(cfg Config) (*Source, error) {
 	if cfg.Timeout == 0 {
 		cfg.Timeout = 5 * time.Second
 	}
-	if len(cfg.Paths) == 0 {
-		cfg.Paths = []string{"/"}
+	if len(cfg.Requests) == 0 {
+		cfg.Requests = []Request{{Method: http.MethodGet, Path: "/"}}
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -118,6 +122,7 @@ func New(cfg Config) (*Source, error) {
 		rand:    rand.New(rand.NewPCG(cfg.Seed, 0x9e3779b97f4a7c15)),
 		slots:   make(chan struct{}, cfg.MaxInFlight),
 		latency: emptyLatency(),
+		wrong:   map[string]int{},
 	}
 	for i, c := range []struct{ cohort, base string }{{"canary", cfg.Canary}, {"baseline", cfg.Baseline}} {
 		u, err := url.Parse(c.base)
@@ -125,11 +130,6 @@ func New(cfg Config) (*Source, error) {
 			return usage("for example http://127.0.0.1:8000", "the %s's address is not an http or https URL", c.cohort)
 		}
 		s.sides[i] = side{cohort: c.cohort, base: u, client: s.newClient()}
-	}
-	for _, p := range cfg.Paths {
-		if u, err := url.Parse(p); err != nil || u.Host != "" || !strings.HasPrefix(p, "/") {
-			return usage("paths start with a slash", "probe path %q is not a path", p)
-		}
 	}
 	return s, nil
 }
@@ -175,7 +175,11 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	if s.fault != nil {
 		out.Notes = append(out.Notes, "some probes do not count: "+s.fault.Error())
 	}
+	for _, why := range slices.Sorted(maps.Keys(s.wrong)) {
+		out.Notes = append(out.Notes, why)
+	}
 	s.window, s.latency, s.unsent, s.fault = seqtest.Counts{}, emptyLatency(), 0, nil
+	clear(s.wrong)
 	return out, nil
 }
 
@@ -207,8 +211,8 @@ func (s *Source) send(ctx context.Context) {
 			continue
 		}
 		first := s.rand.IntN(2)
-		path := s.cfg.Paths[i%len(s.cfg.Paths)]
-		s.done.Go(func() { s.pair(ctx, path, due, first) })
+		what := &s.cfg.Requests[i%len(s.cfg.Requests)]
+		s.done.Go(func() { s.pair(ctx, what, due, first) })
 	}
 }
 
@@ -231,20 +235,25 @@ func (s *Source) reserve() bool {
 // outcome is one answer.
 type outcome struct {
 	bad bool
+	// why is what was bad.
+	why string
 	// took is negative when there was no answer to time.
 	took  time.Duration
 	fault *canary.Problem
 }
 
-// pair requests a path from both sides and counts the pair when both are done.
-func (s *Source) pair(ctx context.Context, path string, due time.Time, first int) {
+// maxWrong bounds the sentences about bad answers of one window.
+const maxWrong = 20
+
+// pair sends a request to both sides and counts the pair when both are done.
+func (s *Source) pair(ctx context.Context, what *Request, due time.Time, first int) {
 	var out [2]outcome
 	var both sync.WaitGroup
 	for _, i := range []int{first, 1 - first} {
 		sent := make(chan struct{})
 		both.Go(func() {
 			close(sent)
-			out[i] = s.request(ctx, s.sides[i], path, due)
+			out[i] = s.request(ctx, s.sides[i], what, due)
 			<-s.slots
 		})
 		<-sent
@@ -262,6 +271,12 @@ func (s *Source) pair(ctx context.Context, path string, due time.Time, first int
 		}
 	}
 	s.window = s.window.Plus(seqtest.Counts{Canary: one(out[0]), Baseline: one(out[1])})
+	for i, o := range out {
+		why := s.sides[i].cohort + " " + what.name() + ": " + o.why
+		if _, known := s.wrong[why]; o.bad && (known || len(s.wrong) < maxWrong) {
+			s.wrong[why]++
+		}
+	}
 	record(s.latency.Canary, s.latency.BoundsMS, out[0].took)
 	record(s.latency.Baseline, s.latency.BoundsMS, out[1].took)
 }
@@ -274,31 +289,37 @@ func one(o outcome) seqtest.Cohort {
 }
 
 // request is one probe. The answer's body is read up to a limit, as part of it.
-func (s *Source) request(ctx context.Context, to side, path string, due time.Time) outcome {
+func (s *Source) request(ctx context.Context, to side, what *Request, due time.Time) outcome {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	target := *to.base
-	p, query, _ := strings.Cut(path, "?")
+	p, query, _ := strings.Cut(what.Path, "?")
 	target.Path, target.RawQuery = strings.TrimSuffix(to.base.Path, "/")+p, query
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, what.Method, target.String(), strings.NewReader(what.Body))
 	if err != nil {
 		return outcome{fault: s.problem(to, "down", "the address cannot be requested")}
 	}
-	for name, values := range s.cfg.Header {
-		req.Header[name] = values
+	for _, h := range []http.Header{s.cfg.Header, what.Header} {
+		for name, values := range h {
+			req.Header[name] = values
+		}
+	}
+	if host := what.Header.Get("Host"); host != "" {
+		req.Host = host
 	}
 	res, err := to.client.Do(req)
+	var body []byte
 	if err == nil {
 		defer res.Body.Close()
-		const most = 4 << 20
-		_, err = io.Copy(io.Discard, io.LimitReader(res.Body, most))
+		body, err = what.read(res.Body)
 	}
 	took := s.cfg.Now().Sub(due)
 	switch {
 	case err == nil:
-		return outcome{bad: res.StatusCode >= 500, took: took}
+		why := what.wrong(res.StatusCode, body, took)
+		return outcome{bad: why != "", why: why, took: took}
 	case errors.Is(err, context.DeadlineExceeded):
-		return outcome{bad: true, took: math.MaxInt64}
+		return outcome{bad: true, why: "no answer within " + s.cfg.Timeout.String(), took: math.MaxInt64}
 	}
 	var dns *net.DNSError
 	switch {
@@ -306,8 +327,25 @@ func (s *Source) request(ctx context.Context, to side, path string, due time.Tim
 		return outcome{fault: s.problem(to, "not-found", "the host name cannot be resolved")}
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE), errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.ENETUNREACH):
 		return outcome{fault: s.problem(to, "down", "this machine cannot open a connection (limits or network)")}
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return outcome{bad: true, why: "connection refused", took: -1}
 	}
-	return outcome{bad: true, took: -1}
+	return outcome{bad: true, why: "the connection broke off", took: -1}
+}
+
+// read takes the answer in, and keeps what is looked into.
+func (r *Request) read(body io.Reader) ([]byte, error) {
+	const most = 4 << 20
+	all := io.LimitReader(body, most)
+	var kept []byte
+	var err error
+	if r.looks() {
+		kept, err = io.ReadAll(io.LimitReader(all, maxBody))
+	}
+	if err == nil {
+		_, err = io.Copy(io.Discard, all)
+	}
+	return kept, err
 }
 
 func (s *Source) problem(to side, kind, detail string) *canary.Problem {

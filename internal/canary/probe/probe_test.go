@@ -95,7 +95,7 @@ func TestPairs(t *testing.T) {
 	}
 	s := start(t, Config{
 		Baseline: serve(t, handler("baseline")), Canary: serve(t, handler("canary")) + "/base/",
-		Paths: []string{"/", "/greet?name=x"}, Rate: 400, Header: http.Header{"X-Probe": {"1"}}, Seed: 3,
+		Requests: []Request{{Method: "GET", Path: "/"}, {Method: "GET", Path: "/greet?name=x"}}, Rate: 400, Header: http.Header{"X-Probe": {"1"}}, Seed: 3,
 	})
 	if !s.Aligned() {
 		t.Error("pairs are aligned")
@@ -215,9 +215,6 @@ func TestConfig(t *testing.T) {
 		"none":    func(c *Config) { c.Baseline = "" },
 		"rate":    func(c *Config) { c.Rate = 1e6 },
 		"timeout": func(c *Config) { c.Timeout = -1 },
-		"path":    func(c *Config) { c.Paths = []string{"http://127.0.0.1/x"} },
-		"slash":   func(c *Config) { c.Paths = []string{"x"} },
-		"host":    func(c *Config) { c.Paths = []string{"//other/x"} },
 	} {
 		cfg := good
 		spoil(&cfg)
