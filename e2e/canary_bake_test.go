@@ -199,7 +199,7 @@ func bakes(t *testing.T, python string, rate int, done func(rollout)) {
 			base := share(load.failed["baseline"].Load(), load.sent["baseline"].Load())
 			failed, sent := load.failed["baseline"].Load(), load.sent["baseline"].Load()
 			p.promote(t, c.n)
-			got, log := p.bake(t, "bake-"+c.n, "--deadline", "150s", "--history", c.before.String())
+			got, log := p.bake(t, "bake-"+c.n, "--deadline", "150s", "--history", c.before.String(), "--margin", "1")
 			o := rollout{name: c.name, what: c.what, want: c.want, verdict: got.Verdict, reason: got.Reason, after: got.After, runs: p.runs(t)}
 			o.sent = load.sent["baseline"].Load() - sent
 			o.failed = int64(math.Round(float64(load.failed["baseline"].Load()-failed) - base*float64(o.sent)))

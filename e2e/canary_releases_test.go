@@ -168,7 +168,7 @@ func (p *releasePage) tables() string {
 	}
 	b.WriteString("\n## After the rollout\n\n" +
 		"`fairlead promote` gives a release all of the traffic (blue and green behind haproxy), and `canary-gate --bake` compares the time after with the one and a half to two and a half minutes before, for two and a half minutes; " +
-		"`--on-fail` is `fairlead rollback`. Before and after are no experiment: the report says so.\n\n" +
+		"`--on-fail` is `fairlead rollback`. A pass needs less than +1 pp more errors: evidence is divided by how much the rate used to vary, and the time is short. Before and after are no experiment: the report says so.\n\n" +
 		"| release | what it does | verdict | after | what runs in the end | back after | requests served meanwhile | failed beyond the share before |\n|---|---|---|---|---|---|---|---|\n")
 	for _, o := range p.rollouts {
 		stays, back := "it stays", ""

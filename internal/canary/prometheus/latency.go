@@ -19,6 +19,7 @@ func (l *latencies) choose(b *batch, alone bool) {
 	if l.Bounds != nil || l.Broken {
 		return
 	}
+	custom := customBounds(b)
 	groups := map[string]map[float64]bool{}
 	side := map[string]int{}
 	for _, x := range b.tracked {
@@ -33,7 +34,7 @@ func (l *latencies) choose(b *batch, alone bool) {
 		if x.native == nil {
 			g[x.le] = true
 		} else {
-			for _, bound := range nativeBounds(x.native, l.UnitMS) {
+			for _, bound := range nativeBounds(x.native, l.UnitMS, custom) {
 				g[bound] = true
 			}
 		}
@@ -133,8 +134,14 @@ func (p *histogramPoint) UnmarshalJSON(data []byte) error {
 // nativeBounds are the thresholds at which a native histogram can be counted
 // exactly: powers of 2^(1/2) (or of 2 for coarser ones) from a millisecond's
 // size to a minute's. They are fixed, so that both sides have them although only
-// buckets with requests are shown.
-func nativeBounds(points []histogramPoint, unitMS float64) []float64 {
+// buckets with requests are shown. Of one with bounds of its own they are those
+// of all that are seen.
+func nativeBounds(points []histogramPoint, unitMS float64, custom []float64) []float64 {
+	if len(custom) > 0 {
+		return slices.DeleteFunc(slices.Clone(custom), func(bound float64) bool {
+			return slices.ContainsFunc(points, func(p histogramPoint) bool { _, ok := p.h.upTo(bound); return !ok })
+		})
+	}
 	steps := 2.0
 	for _, p := range points {
 		for _, b := range p.h.Buckets {
@@ -142,7 +149,7 @@ func nativeBounds(points []histogramPoint, unitMS float64) []float64 {
 				steps = 1
 			}
 			if b.Left > 0 && b.Right/b.Left > 2.1 {
-				return nil // schema below 0, or bounds of its own
+				return nil // schema below 0
 			}
 		}
 	}
@@ -155,6 +162,34 @@ func nativeBounds(points []histogramPoint, unitMS float64) []float64 {
 		out = append(out, math.Exp2(first+i/steps))
 	}
 	return out
+}
+
+// customBounds are all bounds of the histograms that have bounds of their own, as
+// Prometheus 3 makes them of classic ones (convert_classic_histograms_to_nhcb).
+func customBounds(b *batch) []float64 {
+	var out []float64
+	for _, x := range b.tracked {
+		for _, p := range x.native {
+			if slices.ContainsFunc(p.h.Buckets, custom) {
+				for _, k := range p.h.Buckets {
+					out = append(out, k.Left, k.Right)
+				}
+			}
+		}
+	}
+	out = slices.DeleteFunc(out, func(x float64) bool { return !(x > 0) || math.IsInf(x, 1) })
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// custom says that a bucket is none of an exponential histogram's, whose bounds
+// are powers of 2^(1/256) at the finest.
+func custom(b nativeBucket) bool {
+	own := func(bound float64) bool {
+		at := math.Log2(bound) * 256
+		return bound > 0 && !math.IsInf(bound, 1) && math.Abs(at-math.Round(at)) > 1e-6
+	}
+	return own(b.Left) || own(b.Right) || math.IsInf(b.Left, -1) || math.IsInf(b.Right, 1)
 }
 
 // upTo counts what was not above a bound; ok is false when a bucket lies across

@@ -6,6 +6,7 @@ import (
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
+	fake "github.com/fairlead-ci/fairlead/internal/fake/prometheus"
 )
 
 // TestNamesOfAnyCharacters: OpenTelemetry's own names, which Prometheus 3 keeps.
@@ -96,5 +97,41 @@ func TestUpgradedServer(t *testing.T) {
 	}
 	if len(sum.errs) > 0 || len(sum.latency.BoundsMS) != 3 || got.Canary.N < 3000 || all != got.Canary.N || sum.latency.Canary[3] > got.Canary.N/10 {
 		t.Errorf("%+v, %v: %v, %v, %q", got, sum.latency.BoundsMS, sum.latency.Canary, sum.errs, sum.notes)
+	}
+}
+
+// TestClassicBucketsMadeNative: Prometheus 3 can turn classic histograms into
+// native ones with bounds of their own; only buckets with requests are shown.
+func TestClassicBucketsMadeNative(t *testing.T) {
+	w := newWorld(t)
+	s := w.source()
+	add := func(version string, i int, counts ...int) {
+		l := `job="web",instance="` + version + `",version="` + version + `"`
+		w.fake.Append(`up{`+l+`}`, 1)
+		w.fake.Append(`process_start_time_seconds{`+l+`}`, 5)
+		w.fake.Append(`http_requests_total{`+l+`,status="200"}`, float64(100*i))
+		bounds := []string{"-Inf", "0.1", "0.25", "0.5", "1", "+Inf"}
+		buckets, all := [][]any{}, 0
+		for j, n := range counts {
+			if n > 0 {
+				buckets = append(buckets, []any{0, bounds[j], bounds[j+1], digits(n * i)})
+				all += n * i
+			}
+		}
+		w.fake.Add(`http_request_duration_seconds{`+l+`}`, fake.Sample{TS: w.fake.Now(), Histogram: map[string]any{"count": digits(all), "sum": "1", "buckets": buckets}})
+	}
+	var sum total
+	for i := 1; i <= 12; i++ {
+		add("1", i, 90, 0, 10, 0, 0)
+		add("2", i, 60, 20, 10, 0, 10)
+		w.watch(s, 15, &sum)
+	}
+	l := sum.latency
+	if len(sum.errs) > 0 || len(l.BoundsMS) < 3 || l.BoundsMS[0] != 100 {
+		t.Fatalf("thresholds %v, %v, %q", l.BoundsMS, sum.errs, sum.notes)
+	}
+	n := sum.counts[canary.Errors].Canary.N
+	if l.Canary[0] != n*6/10 || l.Canary[len(l.Canary)-1] < n/10 || l.Baseline[0] != n*9/10 || n < 900 {
+		t.Errorf("of %d: canary %v, baseline %v above %v", n, l.Canary, l.Baseline, l.BoundsMS)
 	}
 }
