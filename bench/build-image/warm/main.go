@@ -24,6 +24,9 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
+// far is what an index far away sends, in bytes a second, in sum.
+const far = 25e6
+
 // late is how long the registry takes for every request.
 const late = 30 * time.Millisecond
 
@@ -64,6 +67,12 @@ func (b *bench) build(ctx context.Context) (*image.Result, time.Duration, error)
 
 func (b *bench) change(n int) error {
 	return os.WriteFile(filepath.Join(b.req.Context, "shop.py"), fmt.Appendf(nil, "app = %d\n", n), 0o644)
+}
+
+// rebase takes a base of a later Python.
+func (b *bench) rebase(ctx context.Context) (err error) {
+	b.req.Base, err = pushBase(ctx, b.reg.Addr, "3.11.10")
+	return err
 }
 
 // row is one line of the table.
@@ -122,6 +131,12 @@ func run(ctx context.Context, folder string, runs int) error {
 		return err
 	}
 	nothing := func(int) error { return nil }
+	first := b.req
+	b.req.Image, b.index.rate = b.reg.Addr+"/far/shop", far
+	if err := add(b.measure(ctx, fmt.Sprintf("cold, from an index that sends %d MB a second", int64(far/1e6)), 1, nothing)); err != nil {
+		return err
+	}
+	b.req, b.index.rate = first, 0
 	if err := add(b.measure(ctx, "cold: empty registry, nothing cached", 1, nothing)); err != nil {
 		return err
 	}
@@ -136,6 +151,17 @@ func run(ctx context.Context, folder string, runs int) error {
 			return err
 		}
 	}
+	if err := add(b.measure(ctx, "another base", 1, func(int) error { return b.rebase(ctx) })); err != nil {
+		return err
+	}
+	b.req.Image, b.req.CacheRepo = b.reg.Addr+"/other/site", b.reg.Addr+"/acme/shop"
+	if err := add(b.measure(ctx, "the first build of another project, with a wheel less, that shares the cache", 1, func(int) error { return b.less() })); err != nil {
+		return err
+	}
+	b.req.Image, b.req.CacheRepo = b.reg.Addr+"/acme/shop", ""
+	if err := b.lock(); err != nil {
+		return err
+	}
 	peer, err := b.remoteWrite(ctx, runs)
 	if err := add(peer, err); err != nil {
 		return err
@@ -145,6 +171,7 @@ func run(ctx context.Context, folder string, runs int) error {
 	} else {
 		fmt.Fprintln(os.Stderr, "warm: buildah was not measured:", err)
 	}
+	rows = append(rows[1:], rows[0])
 	warm := rows[2].median()
 	fmt.Printf("%d wheels, %.1f MB; %s added to every request to the registry; median of %d\n\n", b.index.number(), float64(b.index.bytes())/1e6, late, runs)
 	fmt.Println("| | requests to the registry | to the index | sent | received | seconds | round trips' worth | times ours |")

@@ -8,13 +8,11 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -32,53 +30,6 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/python/index"
 	"github.com/fairlead-ci/fairlead/internal/python/wheel"
 )
-
-// wheels is an index of a folder.
-type wheels struct {
-	dir  string
-	seen atomic.Int64
-	url  string
-}
-
-func (w *wheels) count() int { return int(w.seen.Load()) }
-
-func (w *wheels) files() []string {
-	all, _ := filepath.Glob(filepath.Join(w.dir, "*.whl"))
-	return all
-}
-
-func (w *wheels) number() int { return len(w.files()) }
-
-func (w *wheels) bytes() (n int64) {
-	for _, f := range w.files() {
-		if info, err := os.Stat(f); err == nil {
-			n += info.Size()
-		}
-	}
-	return n
-}
-
-// ServeHTTP implements http.Handler.
-func (w *wheels) ServeHTTP(rw http.ResponseWriter, req *http.Request) {
-	w.seen.Add(1)
-	if file, ok := strings.CutPrefix(req.URL.Path, "/files/"); ok {
-		http.ServeFile(rw, req, filepath.Join(w.dir, filepath.Base(file)))
-		return
-	}
-	project := filepath.Base(req.URL.Path)
-	rw.Header().Set("Content-Type", "text/html")
-	for _, f := range w.files() {
-		n, err := wheel.ParseName(filepath.Base(f))
-		if err != nil || n.NormalizedDist() != project {
-			continue
-		}
-		raw, err := os.ReadFile(f)
-		if err != nil {
-			continue
-		}
-		fmt.Fprintf(rw, "<a href=\"/files/%s#sha256=%x\">%s</a>\n", filepath.Base(f), sha256.Sum256(raw), filepath.Base(f))
-	}
-}
 
 // prepare makes a project that locks all wheels of a folder, a base and a
 // registry.
@@ -106,7 +57,7 @@ func prepare(ctx context.Context, dir, folder string) (*bench, error) {
 			return nil, err
 		}
 	}
-	base, err := pushBase(ctx, b.reg.Addr)
+	base, err := pushBase(ctx, b.reg.Addr, "3.11.9")
 	if err != nil {
 		return nil, err
 	}
@@ -135,14 +86,37 @@ func (b *bench) lock() error {
 	return os.WriteFile(filepath.Join(b.req.Context, "requirements.txt"), []byte(text.String()), 0o644)
 }
 
+// less locks all wheels but the smallest.
+func (b *bench) less() error {
+	if err := b.lock(); err != nil {
+		return err
+	}
+	files := b.index.files()
+	slices.SortFunc(files, bySize)
+	n, err := wheel.ParseName(filepath.Base(files[len(files)-1]))
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(b.req.Context, "requirements.txt")
+	raw, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	lines := slices.DeleteFunc(strings.SplitAfter(string(raw), "\n"), func(l string) bool { return strings.HasPrefix(l, n.NormalizedDist()+"==") })
+	return os.WriteFile(name, []byte(strings.Join(lines, "")), 0o644)
+}
+
+// bySize sorts files, the largest first.
+func bySize(x, y string) int {
+	p, _ := os.Stat(x)
+	q, _ := os.Stat(y)
+	return int(q.Size() - p.Size())
+}
+
 // bump replaces a wheel, the largest or a small one, by one with another content.
 func (b *bench) bump(large bool) error {
 	files := b.index.files()
-	slices.SortFunc(files, func(x, y string) int {
-		p, _ := os.Stat(x)
-		q, _ := os.Stat(y)
-		return int(q.Size() - p.Size())
-	})
+	slices.SortFunc(files, bySize)
 	victim := files[0]
 	if !large {
 		victim = files[len(files)-3]
@@ -180,7 +154,7 @@ func (b *bench) bump(large bool) error {
 
 // pushBase makes a base image that says it is CPython 3.11 on glibc, with 30 MB
 // of ballast.
-func pushBase(ctx context.Context, addr string) (string, error) {
+func pushBase(ctx context.Context, addr, python string) (string, error) {
 	files := map[string]string{
 		"usr/local/bin/python3.11":            "not really",
 		"usr/lib/x86_64-linux-gnu/libc.so.6":  "GNU C Library (Debian GLIBC 2.36-9) stable release version 2.36.\n",
@@ -221,7 +195,7 @@ func pushBase(ctx context.Context, addr string) (string, error) {
 		return "", err
 	}
 	c = c.DeepCopy()
-	c.OS, c.Architecture, c.Config.Env = "linux", "amd64", []string{"PYTHON_VERSION=3.11.9", "PATH=/usr/local/bin:/usr/bin"}
+	c.OS, c.Architecture, c.Config.Env = "linux", "amd64", []string{"PYTHON_VERSION=" + python, "PATH=/usr/local/bin:/usr/bin"}
 	if img, err = mutate.ConfigFile(img, c); err != nil {
 		return "", err
 	}
