@@ -62,9 +62,9 @@ func Build(ctx context.Context, r Request, d Deps) (*Result, error) {
 	res, err := build(ctx, r, d, false)
 	if errors.Is(err, errCache) && ctx.Err() == nil {
 		d.say("%v; everything is made anew", err)
-		return build(ctx, r, d, true)
+		res, err = build(ctx, r, d, true)
 	}
-	return res, err
+	return res, explainRoom(err)
 }
 
 func build(ctx context.Context, r Request, d Deps, forget bool) (*Result, error) {
