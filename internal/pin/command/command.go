@@ -79,6 +79,7 @@ func (r *Reader) Read(script string) (uses []Use, ok bool) {
 	case !mentions(script):
 		return nil, true
 	}
+	written := script
 	if strings.Contains(script, "${{") {
 		// GitHub's expressions are no shell: variables of the same length stand for them.
 		script = expression.ReplaceAllStringFunc(script, func(s string) string { return "$" + strings.Repeat("_", len(s)-1) })
@@ -92,6 +93,11 @@ func (r *Reader) Read(script string) (uses []Use, ok bool) {
 	}
 	one := &reader{script: script}
 	syntax.Walk(file, one.visit)
+	for i := range one.uses { // people know the expression, not what stands for it
+		if u := &one.uses[i]; u.Dynamic && u.Text == script[u.Span.Start:u.Span.End] {
+			u.Text = written[u.Span.Start:u.Span.End]
+		}
+	}
 	return one.uses, err == nil
 }
 
@@ -118,6 +124,7 @@ func mentions(script string) bool {
 type reader struct {
 	script string
 	uses   []Use
+	depth  int // of scripts within scripts
 }
 
 func (r *reader) visit(n syntax.Node) bool {
@@ -190,25 +197,6 @@ func unescape(s string) string {
 
 // base is a program's name without its folder.
 func base(s string) string { return s[strings.LastIndexByte(s, '/')+1:] }
-
-// unwrap takes away what only runs another command: sudo -H, env A=b, exec, time.
-func unwrap(w []word) []word {
-	for len(w) > 1 {
-		switch base(w[0].text) {
-		case "sudo", "env", "exec", "command", "time", "nice", "nohup", "doas":
-			w = w[1:]
-			for len(w) > 1 && (strings.HasPrefix(w[0].text, "-") || strings.Contains(w[0].text, "=") && !strings.Contains(w[0].text, "==")) {
-				takes := w[0].text == "-u" || w[0].text == "-n" || w[0].text == "-g"
-				if w = w[1:]; takes && len(w) > 1 {
-					w = w[1:]
-				}
-			}
-		default:
-			return w
-		}
-	}
-	return w
-}
 
 var fetchers = regexp.MustCompile(`^(curl|wget)$`)
 

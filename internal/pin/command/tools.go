@@ -35,11 +35,24 @@ func (r *reader) call(w []word) {
 	case name == "uv":
 		r.uv(rest)
 	case name == "uvx":
-		r.run("uvx", rest, "--from", "--with")
+		r.run("uvx", rest, "--from", "--with", "-w")
 	case name == "pipx":
 		r.pipx(rest)
 	case name == "poetry", name == "pdm", name == "pipenv":
+		if len(rest) > 0 && rest[0].text == "run" {
+			r.within(rest[1:])
+			return
+		}
 		r.project(name, w)
+	case name == "hatch", name == "rye", name == "conda", name == "mamba", name == "micromamba":
+		if len(rest) > 0 && rest[0].text == "run" {
+			r.within(rest[1:], "-n", "--name", "-p", "--prefix", "--cwd")
+		}
+	case shells.MatchString(name):
+		r.substitute(rest)
+		r.shell(rest)
+	case name == "eval", name == "source", name == ".":
+		r.substitute(rest)
 	case name == "docker-compose", name == "podman-compose":
 		r.compose(name, rest)
 	case name == "gh":
@@ -162,11 +175,12 @@ func (r *reader) uv(w []word) {
 		r.with("uv "+v, rest)
 		if v == "run" {
 			r.inline("uv run", rest)
+			r.within(rest, uvValues()...)
 		}
 	case "tool":
 		sub, more := verb(rest)
 		if sub == "install" || sub == "run" {
-			r.run("uv tool "+sub, more, "--from", "--with")
+			r.run("uv tool "+sub, more, "--from", "--with", "-w")
 		}
 	}
 }
@@ -179,7 +193,7 @@ func (r *reader) inline(tool string, w []word) {
 		switch {
 		case x.text == "--script" || x.text == "-s":
 			script = true
-		case x.text == "--with" || x.text == "--package" || x.text == "--env-file" || slices.Contains(pipValues(), x.text):
+		case slices.Contains(uvValues(), x.text):
 			i++
 		case strings.HasPrefix(x.text, "-"):
 		default:
@@ -191,12 +205,42 @@ func (r *reader) inline(tool string, w []word) {
 	}
 }
 
-// with finds --with REQUIREMENT.
+// uvValues are the options of uv run, uvx and uv tool that take the next word.
+func uvValues() []string {
+	return append(pipValues(), "--with", "-w", "--with-requirements", "--with-editable", "--with-executables-from", "--package", "--env-file", "--directory", "--project", "--no-group", "--only-group", "--no-extra")
+}
+
+// split is an option's value, joined to it or the next word, and how many words
+// that is.
+func split(w []word, i int) (name string, value word, n int) {
+	x := w[i]
+	name, text, joined := strings.Cut(x.text, "=")
+	switch {
+	case joined && !x.dynamic && strings.HasPrefix(name, "--"):
+		start := min(x.span.Start+len(name)+1, x.span.End-1)
+		return name, word{text, Span{max(start, x.span.Start), x.span.End}, false}, 1
+	case i+1 < len(w):
+		return x.text, w[i+1], 2
+	}
+	return x.text, word{}, 1
+}
+
+// with finds --with REQUIREMENT and --with-requirements FILE, before the command
+// that is run.
 func (r *reader) with(tool string, w []word) {
-	for i, x := range w {
-		if x.text == "--with" && i+1 < len(w) {
-			r.use(Use{Kind: Requirement, Tool: tool, Text: w[i+1].text, Span: w[i+1].span, Dynamic: w[i+1].dynamic})
+	for i := 0; i < len(w) && w[i].text != "--" && strings.HasPrefix(w[i].text, "-"); {
+		name, value, n := split(w, i)
+		switch {
+		case value.text == "":
+		case name == "--with" || name == "-w":
+			r.use(Use{Kind: Requirement, Tool: tool, Text: value.text, Span: value.span, Dynamic: value.dynamic})
+		case name == "--with-requirements":
+			r.use(Use{Kind: File, Tool: tool, Text: value.text, Span: value.span, Dynamic: value.dynamic})
 		}
+		if n == 2 && !slices.Contains(uvValues(), name) {
+			n = 1
+		}
+		i += n
 	}
 }
 
@@ -206,12 +250,16 @@ func (r *reader) run(tool string, w []word, from ...string) {
 	named := false
 	for i := 0; i < len(w); i++ {
 		x := w[i]
+		name, value, n := split(w, i)
 		switch {
-		case slices.Contains(from, x.text) && i+1 < len(w):
-			i++
-			named = named || x.text == "--from" || x.text == "--spec"
-			r.use(Use{Kind: Requirement, Tool: tool, Text: w[i].text, Span: w[i].span, Dynamic: w[i].dynamic})
-		case slices.Contains(pipValues(), x.text):
+		case slices.Contains(from, name) && value.text != "":
+			i += n - 1
+			named = named || name == "--from" || name == "--spec"
+			r.use(Use{Kind: Requirement, Tool: tool, Text: value.text, Span: value.span, Dynamic: value.dynamic})
+		case name == "--with-requirements" && value.text != "":
+			i += n - 1
+			r.use(Use{Kind: File, Tool: tool, Text: value.text, Span: value.span, Dynamic: value.dynamic})
+		case slices.Contains(uvValues(), x.text):
 			i++
 		case strings.HasPrefix(x.text, "-"):
 		default:
@@ -232,6 +280,11 @@ func atVersion(s string) string {
 	return name + "==" + v
 }
 
+// pipxValues are pipx's options that take the next word as their value.
+func pipxValues() []string {
+	return []string{"--python", "--suffix", "--pip-args", "--index-url", "-i", "--backend", "--spec"}
+}
+
 func (r *reader) pipx(w []word) {
 	v, rest := verb(w)
 	switch v {
@@ -242,8 +295,20 @@ func (r *reader) pipx(w []word) {
 		}
 		r.run("pipx", rest, "--spec")
 	case "install", "inject", "install-all":
-		for _, x := range rest {
-			if !strings.HasPrefix(x.text, "-") {
+		into := v == "inject" // the first word is what it goes into
+		for i := 0; i < len(rest); i++ {
+			x := rest[i]
+			name, value, n := split(rest, i)
+			switch {
+			case name == "--preinstall" && value.text != "":
+				i += n - 1
+				r.use(argument("pipx", value))
+			case slices.Contains(pipxValues(), x.text):
+				i++
+			case strings.HasPrefix(x.text, "-"):
+			case into:
+				into = false
+			default:
 				r.use(argument("pipx", x))
 			}
 		}
@@ -256,6 +321,14 @@ func (r *reader) project(name string, w []word) {
 	words := texts(rest)
 	has := func(options ...string) bool {
 		return slices.ContainsFunc(words, func(s string) bool { return slices.Contains(options, s) })
+	}
+	if name == "poetry" && v == "self" && len(rest) > 0 && rest[0].text == "add" {
+		for _, x := range rest[1:] {
+			if !strings.HasPrefix(x.text, "-") {
+				r.use(argument("poetry self", x))
+			}
+		}
+		return
 	}
 	u := Use{Kind: Project, Tool: name, Text: name + " " + v, Span: w[0].span}
 	switch name + " " + v {
