@@ -98,7 +98,7 @@ func (x *timer) begin() {
 		}
 	}
 	l := seqtest.NewLatency(known, x.m.Fail, x.m.Pass, x.lag)
-	l.Block, l.Least = x.block, x.least
+	l.Block, l.Least, l.Paired = x.block, x.least, !x.lag
 	var blocks [][]int64
 	for b := range slices.Chunk(x.usual, x.block) {
 		if len(b) == x.block {

@@ -71,6 +71,35 @@ func (t tally) dispersion() Dispersion {
 	return d
 }
 
+// pairs is blocks of two sides that see the same world at the same time, as far as
+// the variance of what only one of them sees is concerned.
+type pairs struct {
+	blocks int
+	chi2   float64
+}
+
+// add adds a block. Given how many were bad of both, those of the canary are a
+// binomial draw by its share of the requests, whatever both went through together.
+func (p pairs) add(c Counts) pairs {
+	bad, n := float64(c.Canary.Bad+c.Baseline.Bad), float64(c.Canary.N+c.Baseline.N)
+	if c.Check() != nil || bad == 0 || c.Canary.N == 0 || c.Baseline.N == 0 {
+		return p
+	}
+	share := float64(c.Canary.N) / n
+	diff := float64(c.Canary.Bad) - share*bad
+	return pairs{p.blocks + 1, p.chi2 + diff*diff/(bad*share*(1-share))}
+}
+
+// divisor is for evidence that the canary is good enough: a canary that is worse
+// all the time raises it, too, and would hide behind it on the side of FAIL.
+func (p pairs) divisor() float64 {
+	df := float64(p.blocks)
+	if p.blocks == 0 || p.chi2 <= chiSquare99(df) {
+		return 1
+	}
+	return math.Max(1, p.chi2/df*(1+2*math.Sqrt(2/df)))
+}
+
 // chiSquare99 is the 99 % quantile of the chi-square distribution (Wilson and
 // Hilferty's approximation, good to 1 % from one degree of freedom on).
 func chiSquare99(df float64) float64 {

@@ -58,7 +58,11 @@ type Latency struct {
 	// Block is the number of ticks in a block, 1 if not set, Least the number of
 	// blocks of each side that a FAIL waits for, 8 if not set.
 	Block, Least int
-	limits       []limit
+	// Paired says that both sides' ticks are of the same moments, as of probes that
+	// are sent together. What slows both down at once is then no reason to doubt an
+	// equal canary, and is left out of how clustered slow requests are for a PASS.
+	Paired bool
+	limits []limit
 }
 
 // limit is the tests of one threshold.
@@ -82,6 +86,7 @@ type limitState struct {
 	fail, pass, ratio TestState
 	// canary and baseline say how clustered each side's slow requests are.
 	canary, baseline Spread
+	pairs            pairs
 }
 
 // ratioWeight is the part of the PASS side's bet that goes without the margin's
@@ -90,6 +95,10 @@ type limitState struct {
 // below the ratio is to be below ratio and absolute part together, so that the
 // mean of both is evidence.
 const ratioWeight = 0.3
+
+// passBlocks are what a PASS waits for: a quarter of a minute without a pause says
+// little about pauses.
+const passBlocks = 4
 
 // The shares of slower requests between which a threshold can tell anything, and
 // the one below which it is about the tail.
@@ -187,7 +196,7 @@ func (l Latency) Step(s LatencyState, t Times) LatencyState {
 		}
 		if whole {
 			b := next.block.Slower(i)
-			y.baseline, y.canary = y.baseline.Add(b), y.canary.Add(b.Swap())
+			y.baseline, y.canary, y.pairs = y.baseline.Add(b), y.canary.Add(b.Swap()), y.pairs.add(b)
 		}
 	}
 	if whole {
@@ -227,6 +236,15 @@ func (l Latency) Divisor(s LatencyState, k int, floor float64) float64 {
 	return math.Max(floor, d)
 }
 
+// passDivisor is the divisor for a PASS: see [Latency.Paired].
+func (l Latency) passDivisor(s LatencyState, k int, floor float64) float64 {
+	d, _ := l.spread(s, k)
+	if l.Paired {
+		d = math.Min(d, s.limits[k].pairs.add(s.block.Slower(l.Bounds[k])).divisor())
+	}
+	return math.Max(floor, d)
+}
+
 // LnFail is the evidence against "not slower at any threshold", with a least
 // divisor for clustered requests (1 for none). There is none before both sides'
 // first blocks; see [Latency.Least].
@@ -257,7 +275,10 @@ func (l Latency) LnPass(s LatencyState, floor float64) float64 {
 func (l Latency) Furthest(s LatencyState, floor float64) (int, float64) {
 	at, least := -1, 0.0
 	for k, x := range l.limits {
-		y, d := s.limits[k], l.Divisor(s, k, floor)
+		y, d := s.limits[k], l.passDivisor(s, k, floor)
+		if y.baseline.now(s.block.Slower(l.Bounds[k])).seen.ticks < passBlocks {
+			return k, 0
+		}
 		e := x.pass.Tempered(y.pass, d)
 		if x.pass.Process.Null.Delta > 0 {
 			e = logSumExp([]float64{math.Log(1-ratioWeight) + e, math.Log(ratioWeight) + x.ratio.Tempered(y.ratio, d)})

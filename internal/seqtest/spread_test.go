@@ -137,3 +137,30 @@ func TestPrime(t *testing.T) {
 		t.Error("without the lag rule there is nothing to prime")
 	}
 }
+
+// TestPairs: what both sides go through together is no doubt about either; what
+// only one of them does, is.
+func TestPairs(t *testing.T) {
+	block := func(canary, baseline int64) Counts {
+		return Counts{Canary: Cohort{N: 600, Bad: canary}, Baseline: Cohort{N: 600, Bad: baseline}}
+	}
+	for name, c := range map[string]struct {
+		blocks   []Counts
+		min, max float64
+	}{
+		"nothing":          {nil, 1, 1},
+		"no slow ones":     {[]Counts{block(0, 0), block(0, 0)}, 1, 1},
+		"shared bursts":    {[]Counts{block(2, 1), block(90, 84), block(0, 1), block(120, 131), block(1, 1)}, 1, 1},
+		"one side's pause": {[]Counts{block(1, 1), block(0, 1), block(36, 0), block(1, 2), block(0, 1)}, 8, 60},
+		"alternating":      {[]Counts{block(36, 0), block(0, 36), block(36, 0), block(0, 36)}, 36, 90},
+		"a longer side":    {[]Counts{{Canary: Cohort{N: 100, Bad: 10}, Baseline: Cohort{N: 900, Bad: 90}}}, 1, 1},
+	} {
+		var p pairs
+		for _, b := range c.blocks {
+			p = p.add(b)
+		}
+		if d := p.divisor(); d < c.min || d > c.max {
+			t.Errorf("%s: divisor %v, want %v to %v", name, d, c.min, c.max)
+		}
+	}
+}
