@@ -30,8 +30,7 @@ func TestCanaryPrometheus(t *testing.T) {
 				s.serve(t, fmt.Sprintf(haproxyConfig, s.ports["front"], s.ports["baseline"], s.ports["canary"], s.ports["stats"]),
 					fmt.Sprintf(config, s.ports["baseline"], s.ports["canary"], s.ports["stats"]))
 				s.release(t, "baseline")
-				s.release(t, "canary")
-				exactCounts(t, s)
+				exactCounts(t, s, s.release(t, "canary"))
 			})
 		}
 	})
@@ -68,8 +67,9 @@ func mirrored() string {
 }
 
 // exactCounts sends known requests straight to the applications, has the series
-// of failed ones born and a release restarted on the way, and compares the sums.
-func exactCounts(t *testing.T, s *shop) {
+// of failed ones born, Prometheus and the canary restarted on the way, and compares
+// the sums.
+func exactCounts(t *testing.T, s *shop, stop func()) {
 	matchers := func(text string) []series.Matcher {
 		ms, err := series.ParseMatchers(text)
 		if err != nil {
@@ -128,8 +128,15 @@ func exactCounts(t *testing.T, s *shop) {
 		want.Baseline = want.Baseline.Plus(send("baseline", path, 31))
 		want.Canary = want.Canary.Plus(send("canary", path, 23))
 		look(3*time.Second, false)
+		if path == "/" {
+			s.reboot()
+		}
 	}
-	look(6*time.Second, false)
+	look(5*time.Second, false) // what is not scraped before the restart is lost to everybody
+	stop()
+	s.release(t, "canary")
+	want.Canary = want.Canary.Plus(send("canary", "/", 6))
+	look(7*time.Second, false)
 	if got != want || want.Canary.Bad != 23 {
 		t.Errorf("counted %+v\nserved  %+v", got, want)
 	}

@@ -30,6 +30,8 @@ type shop struct {
 	front      string
 	prometheus string
 	ports      map[string]int // baseline, canary, front, stats, prometheus
+	// reboot stops Prometheus and starts it again.
+	reboot func()
 }
 
 // shopPython installs the example's locked dependencies once.
@@ -123,9 +125,14 @@ func (s *shop) serve(t *testing.T, haproxy, prometheus string) {
 	t.Helper()
 	ha, pr := s.write(t, "haproxy.cfg", haproxy), s.write(t, "prometheus.yml", prometheus)
 	s.start(t, "haproxy", nil, "haproxy", "-db", "-f", ha)
-	s.start(t, "prometheus", nil, "prometheus", "--config.file="+pr, "--storage.tsdb.path="+filepath.Join(s.dir, "data"),
-		fmt.Sprintf("--web.listen-address=127.0.0.1:%d", s.ports["prometheus"]), "--log.level=warn")
-	s.answers(t, s.prometheus+"/-/ready")
+	boot := func() (stop func()) {
+		stop = s.start(t, "prometheus", nil, "prometheus", "--config.file="+pr, "--storage.tsdb.path="+filepath.Join(s.dir, "data"),
+			fmt.Sprintf("--web.listen-address=127.0.0.1:%d", s.ports["prometheus"]), "--log.level=warn")
+		s.answers(t, s.prometheus+"/-/ready")
+		return stop
+	}
+	stop := boot()
+	s.reboot = func() { stop(); stop = boot() }
 }
 
 // start runs a program until the test ends. Its process group ends with it.

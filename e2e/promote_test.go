@@ -84,7 +84,7 @@ target = "container"
 engine = "podman"
 env-file = "app.env"
 switch = "./switch"
-drain = "1s"
+drain = "2s"
 grace = "5s"
 `)
 	g.serve(t, fmt.Sprintf(productionHaproxy, filepath.Join(g.dir, "haproxy.sock"), g.ports["front"], g.ports["baseline"], g.ports["stats"]),

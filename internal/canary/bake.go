@@ -190,7 +190,8 @@ func (r PlanReport) reworded(s string) string {
 	}
 	return strings.NewReplacer("(canary)", "(after)", "(baseline)", "(before)", "the canary gets no traffic", "there is no traffic since the rollout",
 		"the baseline gets no traffic", "there was no traffic before the rollout", "the baseline itself is broken", "it was broken before the rollout",
-		"errors come in clusters, so", "the rate used to vary, so", "the baseline's", "what it was before").Replace(s)
+		"errors come in clusters, so", "the rate used to vary, so", "slow responses come in clusters, so", "the rate used to vary, so",
+		"the baseline's", "what it was before").Replace(s)
 }
 
 // what names the comparison at the beginning of a line.

@@ -39,7 +39,11 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 		if strings.Contains(said, comma) {
 			comma = ", "
 		}
-		return said + comma + "chance of a false alarm under " + percent(j.plan.Alpha) + j.bakeWords()
+		said += comma + "chance of a false alarm under " + percent(j.plan.Alpha)
+		if j.plan.Bake {
+			said += ", had nothing else changed"
+		}
+		return said + j.bakeWords()
 	case finding.Pass:
 		for _, m := range rep.Metrics {
 			if m.Gate == Block && m.Seen {

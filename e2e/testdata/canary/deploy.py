@@ -42,7 +42,7 @@ def main():
     with open(place, "w", encoding="utf-8") as f:
         json.dump({"digest": digest, "port": port, "pid": process.pid}, f)
     if state:
-        time.sleep(1)  # what is under way ends
+        time.sleep(3)  # what is under way ends, and what waits to be accepted
         stop(state["pid"])
 
 
