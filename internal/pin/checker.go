@@ -34,7 +34,8 @@ type checker struct {
 type run struct {
 	fsys    fs.FS
 	cfg     Config
-	paths   map[string]bool   // what find has chosen
+	paths   map[string]bool   // what choose has chosen
+	poetry  bool              // a poetry.lock is among them
 	actions *actionslock.Lock // nil without one
 	shell   *command.Reader   // of this processor
 	files   *sync.Map         // whether files are there, by name

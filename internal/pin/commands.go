@@ -17,6 +17,9 @@ type commandUse struct {
 	command.Use
 	req requirement.Requirement
 	err error // of reading the requirement
+	// lockless says that a tool that does without a lock finds none: uv, pdm and
+	// pipenv fail instead.
+	lockless bool
 }
 
 // commandRules are the rules about the commands of RUN lines and run steps.
@@ -36,6 +39,7 @@ type script struct {
 // commands judges what a script's commands fetch. where turns bytes of the file
 // into a place, whole is the script's.
 func (c *checker) commands(file string, s script, whole place, where func(start, end int) place) {
+	s.dir = workingDirectory(file, s)
 	uses, _ := c.shell.Read(s.text) // what cannot be read is the shell's to complain about
 	for _, u := range uses {
 		at := whole
@@ -53,6 +57,12 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 			c.inlineScript(file, s, u)
 		case command.Image:
 			c.image(at, imageUse{raw: u.Text, ref: u.Text, where: u.Tool, unknown: u.Dynamic})
+		case command.Requirement:
+			if _, ok := anchored(file, s, u); ok {
+				c.add(at, Subject{Kind: Python, Name: u.Text, Ref: u.Text, State: Local})
+				break
+			}
+			c.fetched(at, u)
 		case command.Local:
 			c.add(at, Subject{Kind: Python, Name: u.Text, Ref: u.Text, State: Local})
 		default:
@@ -71,7 +81,7 @@ func (c *checker) fetched(at place, u command.Use) {
 	case command.Extension:
 		s.Kind, s.By = Tool, "commit"
 	case command.Project:
-		s.By = "lock"
+		s.By, use.lockless = "lock", u.Tool == "poetry" && c.whole() && !c.poetry
 	default:
 		if u.Tool == "uvx" || u.Tool == "pipx" || strings.HasPrefix(u.Tool, "uv tool") {
 			s.Kind = Tool
@@ -103,6 +113,9 @@ func (c *checker) fetched(at place, u command.Use) {
 // link notes that a command reads a requirements file, which is then checked
 // whatever its name, and which command it is.
 func (c *checker) link(file string, s script, u command.Use, at place) {
+	if in, ok := anchored(file, s, u); ok && c.there(in) {
+		s.dir, u.Text, u.Dynamic = "", in, false
+	}
 	if u.Dynamic || strings.Contains(u.Text, "://") {
 		c.fetched(at, command.Use{Kind: command.Requirement, Tool: u.Tool, Text: u.Text, Dynamic: true})
 		return

@@ -39,8 +39,12 @@ func pythonNoLock() rule[project] {
 			if p.depends == 0 || p.locked {
 				return nil
 			}
+			declared := "1 declared dependency"
+			if p.depends > 1 {
+				declared = fmt.Sprintf("%d declared dependencies", p.depends)
+			}
 			return &complaint{
-				message: fmt.Sprintf("%d declared dependencies", p.depends) + " and no lock: each install takes the newest versions of the day, and theirs",
+				message: declared + " and no lock: each install takes the newest versions of the day, and theirs",
 				hint:    "make one and commit it: uv lock, poetry lock, pdm lock, or uv pip compile --generate-hashes pyproject.toml -o requirements.txt; for a library turn this rule off",
 			}
 		},

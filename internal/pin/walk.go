@@ -97,6 +97,12 @@ func dockerKind(base, ext string) fileKind {
 	return kindDockerfile
 }
 
+// whole says that all files of the folder are checked: what is not among them is
+// not there.
+func (c *checker) whole() bool {
+	return !c.cfg.Partial && !slices.ContainsFunc(c.cfg.Paths, func(p string) bool { return path.Clean(p) != "." })
+}
+
 // choose lists the files to check, sorted.
 func (c *checker) choose() ([]source, error) {
 	c.paths = map[string]bool{}
@@ -106,6 +112,7 @@ func (c *checker) choose() ([]source, error) {
 			return
 		}
 		c.paths[name] = true
+		c.poetry = c.poetry || path.Base(name) == "poetry.lock"
 		out = append(out, source{name, kind})
 	}
 	roots := c.cfg.Paths
