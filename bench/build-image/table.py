@@ -26,9 +26,9 @@ for way in ways:
         out = median("pip output", "out_mb") / 1e6
     print(f"| {way} | {cpu:.2f} | {cpu / ours:.1f} | {median(way, 'wall_s'):.2f} | {median(way, 'peak_mb'):.0f} | {out:.1f} | {content / cpu:.0f} |")
 print(f"\nwheels: {median('splice', 'wheels'):.0f} with {median('splice', 'wheel_mb'):.1f} MB; output {100 * (median('splice', 'out_mb') / median('splice', 'wheel_mb') - 1):+.2f} % of that\n")
-print("| wheels | content MB | CPU s | wall s | peak MB | MB/s per core |\n|---|---|---|---|---|---|")
+print("| wheels | files | content MB | CPU s | wall s | peak MB | MB/s per core |\n|---|---|---|---|---|---|---|")
 for r in growth:
-    print(f"| {r['wheels']} | {r['plain_mb']:.0f} | {r['cpu_s']:.2f} | {r['wall_s']:.2f} | {r['peak_mb']:.0f} | {r['plain_mb'] / r['cpu_s']:.0f} |")
-xs = ", ".join(f'"{r["wheels"]} × {r["plain_mb"] / r["wheels"]:.0f} MB"' for r in growth)
+    print(f"| {r['wheels']} | {r['files']} | {r['plain_mb']:.0f} | {r['cpu_s']:.2f} | {r['wall_s']:.2f} | {r['peak_mb']:.0f} | {r['plain_mb'] / r['cpu_s']:.0f} |")
+xs = ", ".join(f'"{r["wheels"]} × {r["plain_mb"] / r["wheels"]:.0f} MB, {r["files"]} files"' for r in growth)
 print("\n```mermaid\nxychart-beta\n  title \"peak memory, MB\"\n  x-axis [" + xs + "]\n  y-axis \"MB\" 0 --> 300\n  bar [" + ", ".join(f"{r['peak_mb']:.0f}" for r in growth) + "]\n```")
 print("\n```mermaid\nxychart-beta\n  title \"CPU seconds\"\n  x-axis [" + xs + "]\n  bar [" + ", ".join(f"{r['cpu_s']:.2f}" for r in growth) + "]\n```")

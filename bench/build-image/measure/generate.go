@@ -12,22 +12,23 @@ import (
 )
 
 // generate writes wheels of so many megabytes of content in all, half of it
-// text-like, half like compiled code: files of 20 kB, and one large one a wheel.
-func generate(folder string, wheels, megabytes int) error {
+// text-like, half like compiled code: files of 20 kB, or so many files a wheel if
+// files is not 0, and one large one a wheel.
+func generate(folder string, wheels, megabytes, files int) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
 	r := rand.New(rand.NewPCG(1, uint64(wheels)))
 	each := megabytes * 1_000_000 / wheels
 	for i := range wheels {
-		if err := generateOne(folder, fmt.Sprintf("gen%d", i), each, r); err != nil {
+		if err := generateOne(folder, fmt.Sprintf("gen%d", i), each, files, r); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func generateOne(folder, name string, size int, r *rand.Rand) error {
+func generateOne(folder, name string, size, files int, r *rand.Rand) error {
 	f, err := os.Create(filepath.Join(folder, name+"-1.0-py3-none-any.whl"))
 	if err != nil {
 		return err
@@ -46,6 +47,9 @@ func generateOne(folder, name string, size int, r *rand.Rand) error {
 		return err
 	}
 	small := 20_000
+	if files > 0 {
+		small = max(1, size/2/files)
+	}
 	for at := 0; at < size/2; at += small {
 		if err := add(fmt.Sprintf("%s/m%d.py", name, at), words(r, min(small, size/2-at))); err != nil {
 			return err

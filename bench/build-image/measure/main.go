@@ -3,6 +3,7 @@
 package main
 
 import (
+	"archive/zip"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 type cost struct {
 	Way     string  `json:"way"`
 	Wheels  int     `json:"wheels"`
+	Files   int     `json:"files"`
 	WheelMB float64 `json:"wheel_mb"`
 	PlainMB float64 `json:"plain_mb"` // tar inside the layers
 	OutMB   float64 `json:"out_mb"`
@@ -27,18 +29,19 @@ type cost struct {
 
 const usage = `usage: measure splice|tarball FOLDER-OF-WHEELS
        measure other NAME COMMAND…
-       measure generate FOLDER WHEELS MEGABYTES`
+       measure generate FOLDER WHEELS MEGABYTES [FILES-A-WHEEL]`
 
 func main() {
 	var err error
 	switch args := os.Args[1:]; {
 	case len(args) >= 3 && args[0] == "other":
 		err = other(args[1], args[2:])
-	case len(args) == 4 && args[0] == "generate":
+	case (len(args) == 4 || len(args) == 5) && args[0] == "generate":
 		wheels, errW := strconv.Atoi(args[2])
 		megabytes, errM := strconv.Atoi(args[3])
-		if err = errors.Join(errW, errM); err == nil {
-			err = generate(args[1], wheels, megabytes)
+		files, errF := strconv.Atoi(append(args, "0")[4])
+		if err = errors.Join(errW, errM, errF); err == nil {
+			err = generate(args[1], wheels, megabytes, files)
 		}
 	case len(args) == 2:
 		err = run(args[0], args[1])
@@ -59,6 +62,10 @@ func run(way, folder string) error {
 	}
 	c := cost{Way: way, Wheels: len(files)}
 	for _, f := range files {
+		if z, err := zip.OpenReader(f); err == nil {
+			c.Files += len(z.File)
+			_ = z.Close()
+		}
 		info, err := os.Stat(f)
 		if err != nil {
 			return err

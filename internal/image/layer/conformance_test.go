@@ -15,6 +15,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
+
+	"github.com/fairlead-ci/fairlead/internal/fake/registry"
+	"github.com/fairlead-ci/fairlead/internal/oci"
 )
 
 // unpack extracts a layer with Python's tarfile, which reads gzip with zlib.
@@ -77,6 +80,21 @@ func TestConformanceReaders(t *testing.T) {
 	if err := validate.Image(img); err != nil { // what crane validate does
 		t.Error(err)
 	}
+	crane, err := filepath.Abs("../../../.cache/conformance/bin/crane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(crane); err != nil {
+		t.Fatalf("make conformance installs it: %v", err)
+	}
+	reg, err := registry.Start(t.Context(), registry.Options{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := oci.New(oci.Options{}).Push(t.Context(), reg.Addr+"/layers", img, []string{"v1"}); err != nil {
+		t.Fatal(err)
+	}
+	run(crane, "validate", "--insecure", "--remote", reg.Addr+"/layers:v1")
 	where := filepath.Join(dir, "layout")
 	l, err := layout.Write(where, empty.Index)
 	if err != nil {
