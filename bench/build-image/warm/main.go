@@ -102,6 +102,11 @@ func (b *bench) measure(ctx context.Context, what string, runs int, before func(
 		if err != nil {
 			return out, fmt.Errorf("%s: %w", what, err)
 		}
+		fmt.Fprintf(os.Stderr, "%s:", what)
+		for _, p := range res.Phases {
+			fmt.Fprintf(os.Stderr, " %s %.2f s", p.Name, p.Seconds)
+		}
+		fmt.Fprintln(os.Stderr)
 		out.took = append(out.took, took)
 		out.requests, out.index, out.up, out.down = len(b.asked())-n, b.index.count()-m, res.BytesUp, res.BytesDown
 		out.digests = append(out.digests, res.Digest)
