@@ -29,6 +29,8 @@ func (c *canaryGateCmd) sameSides() error {
 		return failure.New(failure.Usage, "leave one of them out", "--bake and --state exclude each other")
 	case c.Bake && len(c.Step) > 0:
 		return failure.New(failure.Usage, "leave one of them out", "--bake and --step exclude each other: after a rollout no traffic is moved")
+	case c.Bake && len(c.AlertRule) > 0:
+		return failure.New(failure.Usage, "leave --alert-rule out: an alert about a release that runs alone comes from Prometheus itself", "--bake and --alert-rule exclude each other: a rule is asked of two releases side by side")
 	case c.Bake && len(c.Baseline) > 0:
 		return failure.New(failure.Usage, "leave --baseline out, and give --before", "the baseline of a bake is the time before")
 	case (c.Bake || c.Task == "calibrate") && c.Prometheus == "" && c.Before == "":

@@ -107,6 +107,7 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 		"--bake --before r.json --step 5 --step-hook true": "exclude each other",
 		"--bake --before gone.json":                        "no such file",
 		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --rolled-out 2999-01-01T00:00:00Z": "lies in the future",
+		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --alert-rule Web*":                 "--bake and --alert-rule exclude each other",
 		"calibrate":                 "no time before",
 		"calibrate --before r.html": "reading canary-gate report",
 		"--deadline 1ms":            "before the earliest possible pass",
