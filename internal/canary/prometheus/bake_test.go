@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -93,5 +94,30 @@ func TestAloneWithAnOldTarget(t *testing.T) {
 	w.watch(s, 60, &sum)
 	if len(sum.errs) == 0 || problem(t, sum.errs[len(sum.errs)-1]).Kind != "down" || !strings.Contains(sum.errs[0].Error(), "c:80") {
 		t.Errorf("an instance that crashed after the rollout: %v", sum.errs)
+	}
+}
+
+// TestAloneWithMoreBuckets: a release with more buckets is compared in those that
+// the time before had.
+func TestAloneWithMoreBuckets(t *testing.T) {
+	w := newWorld(t)
+	old := w.pod("a:80", "1", 3)
+	w.run(300)
+	rollout := w.fake.Now()
+	fresh := w.pod("b:80", "2", 8)
+	fresh.counts[`http_request_duration_seconds_bucket{`+fresh.labels+`,path="/",le="0.25"}`] = 0
+	w.run(20)
+	old.up, old.removed = false, true
+	s := w.alone(`job="web"`)
+	past, err := s.History(t.Context(), time.UnixMilli(rollout), time.Hour, 15*time.Second)
+	if err != nil || len(past) == 0 || past[0].Latency == nil {
+		t.Fatalf("%d looks, %v", len(past), err)
+	}
+	w.run(330) // nothing of the old release is in sight any more
+	w.origin(s)
+	var sum total
+	w.watch(s, 60, &sum)
+	if got, want := sum.latency.BoundsMS, past[0].Latency.BoundsMS; len(sum.errs) > 0 || !slices.Equal(got, want) {
+		t.Errorf("thresholds %v, before %v, %v", got, want, sum.errs)
 	}
 }
