@@ -137,10 +137,14 @@ func typical(known []int64) int {
 
 // divisor is that of the threshold that tells most.
 func (x *timer) divisor() float64 {
-	if k := x.telling(); k >= 0 {
+	k := x.telling()
+	switch {
+	case k < 0:
+		return x.m.Dispersion
+	case x.lnFail() > 0:
 		return x.test.Divisor(x.state, k, x.m.Dispersion)
 	}
-	return x.m.Dispersion
+	return x.test.PassDivisor(x.state, k, x.m.Dispersion)
 }
 
 func (x *timer) lnFail() float64 {

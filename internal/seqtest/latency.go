@@ -236,8 +236,8 @@ func (l Latency) Divisor(s LatencyState, k int, floor float64) float64 {
 	return math.Max(floor, d)
 }
 
-// passDivisor is the divisor for a PASS: see [Latency.Paired].
-func (l Latency) passDivisor(s LatencyState, k int, floor float64) float64 {
+// PassDivisor is that of the evidence for a PASS; see [Latency.Paired].
+func (l Latency) PassDivisor(s LatencyState, k int, floor float64) float64 {
 	d, _ := l.spread(s, k)
 	if l.Paired {
 		d = math.Min(d, s.limits[k].pairs.add(s.block.Slower(l.Bounds[k])).divisor())
@@ -275,7 +275,7 @@ func (l Latency) LnPass(s LatencyState, floor float64) float64 {
 func (l Latency) Furthest(s LatencyState, floor float64) (int, float64) {
 	at, least := -1, 0.0
 	for k, x := range l.limits {
-		y, d := s.limits[k], l.passDivisor(s, k, floor)
+		y, d := s.limits[k], l.PassDivisor(s, k, floor)
 		if y.baseline.now(s.block.Slower(l.Bounds[k])).seen.ticks < passBlocks {
 			return k, 0
 		}
