@@ -133,6 +133,8 @@ func (r *reader) visit(n syntax.Node) bool {
 		if w := unwrap(r.words(n.Args)); len(w) > 0 {
 			r.call(w)
 		}
+	case *syntax.Stmt:
+		r.documents(n)
 	case *syntax.BinaryCmd:
 		if n.Op == syntax.Pipe || n.Op == syntax.PipeAll {
 			r.pipe(n)
@@ -216,6 +218,11 @@ func (r *reader) pipe(n *syntax.BinaryCmd) {
 		break
 	}
 	c, ok := n.Y.Cmd.(*syntax.CallExpr)
+	if ok && len(fetch) == 1 && base(fetch[0].text) == "cat" { // cat <<EOF | sh
+		if to := unwrap(r.words(c.Args)); len(to) > 0 && shells.MatchString(base(to[0].text)) {
+			r.bodies(n.X)
+		}
+	}
 	if !ok || len(fetch) == 0 || !fetchers.MatchString(base(fetch[0].text)) {
 		return
 	}

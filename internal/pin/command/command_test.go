@@ -59,6 +59,8 @@ func TestRead(t *testing.T) {
 		{"bash -c \"bash -c 'pip install \\\"a\\\"'\"", "requirement(pip) a"},
 		{"sh -c \"$(curl -fsSL https://x.example/i)\" -- -y; bash <(wget -qO- 'https://x.example/j'); eval \"$(curl https://x.example/$K)\"; source <(curl https://x.example/l); echo \"$(curl https://x.example/m)\"",
 			"pipe(curl) https://x.example/i; pipe(wget) https://x.example/j; pipe(curl) https://x.example/$K dynamic; pipe(curl) https://x.example/l"},
+		{"bash <<EOF\npip install a\nEOF\nsudo -E sh -eux <<-'E'\n\tpip install b\n\tE\ncat <<E | bash\npip install c\nE\nbash x.sh <<E\npip install d\nE\ncat <<E >f; pip install e\npip install f\nE",
+			"requirement(pip) a; requirement(pip) b; requirement(pip) c; requirement(pip) e"},
 		{"poetry self add -q poetry-plugin-export 'keyring==25.0'", "requirement(poetry self) poetry-plugin-export; requirement(poetry self) keyring==25.0"},
 		{"X=$(pip install c)", "requirement(pip) c"},
 		{"p\"i\"p install d; 'p'ip install e; p\\ip install f; pi\\\np install g", "requirement(pip) d; requirement(pip) e; requirement(pip) f; requirement(pip) g"},

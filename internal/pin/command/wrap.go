@@ -124,6 +124,12 @@ func (r *reader) inner(w word) {
 	} else if w.dynamic {
 		return
 	}
+	r.nested(text, from, w.span)
+}
+
+// nested reads a script that begins at a byte of this one, or at an unknown one
+// (-1) of its span.
+func (r *reader) nested(text string, from int, whole Span) {
 	if r.depth == maxDepth {
 		return
 	}
@@ -137,9 +143,34 @@ func (r *reader) inner(w word) {
 		if from >= 0 {
 			u.Span.Start, u.Span.End = u.Span.Start+from, u.Span.End+from
 		} else {
-			u.Span = w.span
+			u.Span = whole
 		}
 		r.use(u)
+	}
+}
+
+// documents reads the heredocs that a shell gets as its script: bash <<EOF.
+func (r *reader) documents(n *syntax.Stmt) {
+	call, ok := n.Cmd.(*syntax.CallExpr)
+	if !ok || len(n.Redirs) == 0 {
+		return
+	}
+	w := unwrap(r.words(call.Args))
+	if len(w) == 0 || !shells.MatchString(base(w[0].text)) || slices.ContainsFunc(w[1:], func(x word) bool { return !strings.HasPrefix(x.text, "-") }) {
+		return
+	}
+	r.bodies(n)
+}
+
+// bodies reads the heredocs of a statement as scripts.
+func (r *reader) bodies(n *syntax.Stmt) {
+	for _, to := range n.Redirs {
+		if to.Hdoc == nil {
+			continue
+		}
+		if from, end := int(to.Hdoc.Pos().Offset()), int(to.Hdoc.End().Offset()); from >= 0 && from < end && end <= len(r.script) {
+			r.nested(r.script[from:end], from, Span{from, end})
+		}
 	}
 }
 

@@ -2,6 +2,8 @@ package dockerfile
 
 import (
 	"bytes"
+	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/moby/buildkit/frontend/dockerfile/parser"
@@ -33,6 +35,7 @@ func (r *reader) script(n *parser.Node, text joined) {
 		r.out.Scripts = append(r.out.Scripts, s)
 		return
 	}
+	alone, _ := parser.ParseHeredoc(s.Text)
 	for _, h := range n.Heredocs {
 		doc := Script{Text: h.Content, Span: text.whole()}
 		if n.StartLine >= 1 && n.StartLine <= len(r.lines) {
@@ -43,6 +46,40 @@ func (r *reader) script(n *parser.Node, text joined) {
 				}
 			}
 		}
-		r.out.Scripts = append(r.out.Scripts, doc)
+		if alone != nil {
+			if shellReads(h.Content) {
+				r.out.Scripts = append(r.out.Scripts, doc)
+			}
+			return
+		}
+		s.add(doc, h.Name)
 	}
+	r.out.Scripts = append(r.out.Scripts, s)
+}
+
+// add puts a heredoc behind the commands that read it, as BuildKit hands them to
+// the shell: it is a script only for some.
+func (s *Script) add(doc Script, name string) {
+	text := "\n" + doc.Text + name
+	if len(s.At) > 0 && (len(doc.At) > 0 || doc.Text == "") {
+		last := s.At[len(s.At)-1]
+		s.At = append(slices.Clip(s.At), last)
+		if s.At = append(s.At, doc.At...); doc.Text != "" {
+			last = doc.At[len(doc.At)-1]
+		}
+		for range name {
+			s.At = append(s.At, last)
+		}
+	} else {
+		s.At = nil
+	}
+	s.Text += text
+}
+
+var shellLine = regexp.MustCompile(`^#!\s*(\S*/)?(env\s+(-\S+\s+)*(\S*/)?)?(ba|da|z|k|a)?sh\b`)
+
+// shellReads says whether a shell runs a text: its first line names another
+// interpreter, or none.
+func shellReads(text string) bool {
+	return !strings.HasPrefix(text, "#!") || shellLine.MatchString(text)
 }
