@@ -17,7 +17,10 @@ import (
 // range, and with hash the hashes of all its files.
 func (c *checker) fixRequirement(p askedRequirement, hash bool, f *fixed) (*finding.Fix, error) {
 	got := c.answers.releases[requirement.NormalizeName(p.req.Name)]
-	if got.err != nil {
+	switch {
+	case errors.Is(got.err, ErrNotKnown):
+		return nil, ErrNotKnown // which requirement is said with it
+	case got.err != nil:
 		return nil, got.err
 	}
 	best, err := choose(p, got.value)
@@ -130,7 +133,7 @@ func withVersion(text, v string) (string, error) {
 	return out, nil
 }
 
-var afterOption = regexp.MustCompile(`(?:--from|--with)[=\s]['"]?$`)
+var afterOption = regexp.MustCompile(`(?:--from|--with|\s-w)[=\s]['"]?$`)
 var uvxCommand = regexp.MustCompile(`(?:\buvx|\buv\s+tool\s+run)\s[^\n;&|]*$`)
 
 // uvxTool says whether what stands behind these bytes is the tool of a uvx

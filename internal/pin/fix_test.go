@@ -80,6 +80,10 @@ var fixes = []struct{ name, path, before, after string }{
 	{"on several lines", "requirements.txt", "flask \\\n  >=3\n", ""},
 	{"commands", "ci", wfText("      - run: |\n          pip install flask 'flask<3.1'\n          uvx flask --version; uvx --from flask x\n"),
 		wfText("      - run: |\n          pip install flask==3.1.0 'flask==3.0.0'\n          uvx flask@3.1.0 --version; uvx --from flask==3.1.0 x\n")},
+	{"options of uvx, joined and not", "ci", wfText("      - run: |\n          uvx --from=flask flask run; uvx -w flask --with=flask flask run; uv tool install --with flask flask\n"),
+		wfText("      - run: |\n          uvx --from=flask==3.1.0 flask run; uvx -w flask==3.1.0 --with=flask==3.1.0 flask@3.1.0 run; uv tool install --with flask==3.1.0 flask==3.1.0\n")},
+	{"scripts within scripts", "ci", wfText("      - run: |\n          bash -c 'pip install \"flask\"' && poetry run pip install flask\n          sh <<EOF\n          pip install flask\n          EOF\n"),
+		wfText("      - run: |\n          bash -c 'pip install \"flask==3.1.0\"' && poetry run pip install flask==3.1.0\n          sh <<EOF\n          pip install flask==3.1.0\n          EOF\n")},
 	{"RUN", "Dockerfile", "FROM scratch\nRUN pip install --no-cache-dir \\\n    flask\n", "FROM scratch\nRUN pip install --no-cache-dir \\\n    flask==3.1.0\n"},
 }
 
