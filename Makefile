@@ -12,7 +12,7 @@ export CONTAINERS_CONF := $(CURDIR)/containers.conf
 BIN := bin/fairlead
 GOFLAGS_RELEASE := -trimpath -buildvcs=false -ldflags "-s -w -buildid="
 
-.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-build-image bench-canary e2e-canary
+.PHONY: build demo test unit e2e bench lint generate conformance fuzz faults setup clean bench-bootstrap bench-pin-check bench-build-image bench-canary bench-gate-cpu e2e-canary
 
 build: ## the binary, static and reproducible
 	go build $(GOFLAGS_RELEASE) -o $(BIN) ./cmd/fairlead
@@ -69,6 +69,10 @@ bench-canary: ## the judge and its peers, simulated: false alarms and time to de
 e2e-canary: build ## twenty releases and four rollouts judged end to end: half an hour, on a calm machine
 	@scripts/need e2e-canary
 	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_E2E_CANARY=$(CURDIR)/bench/canary/e2e.md go test -tags e2e -count=1 -timeout 60m -v -run 'TestCanaryReleases' ./e2e
+
+bench-gate-cpu: build ## the CPU time of a look of canary-gate
+	@scripts/need unit
+	go run ./bench/gate-cpu $(CURDIR)/$(BIN)
 
 bench-build-image: ## conversion, growth and warm builds beside the peers
 	@scripts/need bench

@@ -35,6 +35,12 @@ func (m *calibration) of(c cell) (bare, robust float64) {
 	return m.seen[key][0], m.seen[key][1]
 }
 
+// plain is no calibration.
+func plain(c cell) *calibration {
+	t := seqtest.Threshold(alpha)
+	return &calibration{seen: map[cell][2]float64{{c.rps, c.share, c.base, 0, c.every}: {t, t}}}
+}
+
 func (m *calibration) find(c cell, lag bool) float64 {
 	a, b := c.lambdas()
 	h := seqtest.Horizon{Ticks: c.ticks(), Canary: a, Baseline: b, Rate: c.base}

@@ -1,9 +1,11 @@
 package scrape
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -63,20 +65,46 @@ func read(a answer, counters []series.Counter) (*snapshot, error) {
 			if math.IsNaN(x.Value) || x.Value < 0 || x.Value >= 1<<53 || x.Value != math.Trunc(x.Value) {
 				return nil, fmt.Errorf("%s is %v, which is not a count", x.Name, x.Value)
 			}
-			s.values[c.Metric][key(x)] = value{count: x.Value, all: all, bad: bad}
+			s.values[c.Metric][key(x, "")] = value{count: x.Value, all: all, bad: bad}
 		}
 	}
 	return s, nil
 }
 
-// key names a series, independent of the order of its labels.
-func key(s expo.Series) string {
-	parts := make([]string, 0, len(s.Labels))
+// key names a series, independent of the order of its labels; without those of
+// one name, if it is given.
+func key(s expo.Series, without string) string {
+	parts, size := make([]expo.Label, 0, 16), len(s.Name)+2
 	for _, l := range s.Labels {
-		parts = append(parts, fmt.Sprintf("%q=%q", l.Name, l.Value))
+		if without == "" || l.Name != without {
+			parts, size = append(parts, l), size+len(l.Name)+len(l.Value)+6
+		}
 	}
-	slices.Sort(parts)
-	return s.Name + "{" + strings.Join(parts, ",") + "}"
+	slices.SortFunc(parts, func(a, b expo.Label) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
+	})
+	out := append(make([]byte, 0, size), s.Name...)
+	out = append(out, '{')
+	for i, l := range parts {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = appendQuoted(out, l.Name)
+		out = append(out, '=')
+		out = appendQuoted(out, l.Value)
+	}
+	return string(append(out, '}'))
+}
+
+// appendQuoted is strconv.AppendQuote, quick for what nearly all labels are. Most of
+// the time of a look goes into keys.
+func appendQuoted(out []byte, s string) []byte {
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return strconv.AppendQuote(out, s)
+		}
+	}
+	return append(append(append(out, '"'), s...), '"')
 }
 
 // advance takes the next snapshot and returns what is new since the last one,

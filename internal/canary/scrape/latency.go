@@ -34,48 +34,29 @@ func buckets(p expo.Page, h series.Selector, auto bool) map[string]bucket {
 		if err != nil || math.IsNaN(le) || math.IsNaN(s.Value) || s.Value < 0 || s.Value >= 1<<53 || s.Value != math.Trunc(s.Value) {
 			continue
 		}
-		group := expo.Series{Name: s.Name}
-		for _, l := range s.Labels {
-			if l.Name != "le" {
-				group.Labels = append(group.Labels, l)
-			}
-		}
-		out[key(s)] = bucket{le: le, count: s.Value, group: key(group)}
+		out[key(s, "")] = bucket{le: le, count: s.Value, group: key(s, "le")}
 	}
 	return out
 }
 
-// chooseTimes finds the histogram and its bounds as soon as both sides show one.
-func (s *Source) chooseTimes(answers []answer, errs []error) {
+// chooseTimes finds the histogram and its bounds as soon as both sides show one,
+// and returns each instance's series of it.
+func (s *Source) chooseTimes(answers []answer, errs []error) []map[string]bucket {
+	found := make([]map[string]bucket, len(answers))
 	if s.histogram.Name == "" && s.cfg.Latency.Name != "none" {
-		s.histogram = s.cfg.Latency
-		s.histogram.Name = strings.TrimSuffix(s.histogram.Name, "_bucket")
-		var names []string
-		for i, a := range answers {
-			if errs[i] != nil || s.histogram.Name != "" {
-				continue
-			}
-			for _, x := range a.page.Series {
-				if strings.HasSuffix(x.Name, "_bucket") {
-					names = append(names, x.Name)
-				}
-			}
-		}
-		if s.histogram.Name == "" {
-			s.histogram.Name = series.ChooseHistogram(names)
-		}
-		s.times.UnitMS = series.UnitMS(s.histogram.Name)
+		s.chooseHistogram(answers, errs)
 	}
 	if s.histogram.Name == "" {
-		return
+		return found
 	}
 	var shown [2][]map[float64]bool
 	for i, in := range s.instances {
 		if errs[i] != nil {
 			continue
 		}
+		found[i] = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0)
 		groups := map[string]map[float64]bool{}
-		for _, b := range buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0) {
+		for _, b := range found[i] {
 			if groups[b.group] == nil {
 				groups[b.group] = map[float64]bool{}
 			}
@@ -86,6 +67,29 @@ func (s *Source) chooseTimes(answers []answer, errs []error) {
 		}
 	}
 	s.times.Choose(shown)
+	return found
+}
+
+// chooseHistogram settles the histogram's name: the one that was given, or the one
+// that the pages show.
+func (s *Source) chooseHistogram(answers []answer, errs []error) {
+	s.histogram = s.cfg.Latency
+	s.histogram.Name = strings.TrimSuffix(s.histogram.Name, "_bucket")
+	var names []string
+	for i, a := range answers {
+		if errs[i] != nil || s.histogram.Name != "" {
+			continue
+		}
+		for _, x := range a.page.Series {
+			if strings.HasSuffix(x.Name, "_bucket") {
+				names = append(names, x.Name)
+			}
+		}
+	}
+	if s.histogram.Name == "" {
+		s.histogram.Name = series.ChooseHistogram(names)
+	}
+	s.times.UnitMS = series.UnitMS(s.histogram.Name)
 }
 
 func (in *instance) side() int {

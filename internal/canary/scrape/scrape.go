@@ -154,7 +154,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 	if err := s.settle(answers, errs); err != nil {
 		return canary.Sample{}, err
 	}
-	s.chooseTimes(answers, errs)
+	found := s.chooseTimes(answers, errs)
 	next := make([]*snapshot, len(s.instances))
 	for i, in := range s.instances {
 		if errs[i] != nil {
@@ -164,9 +164,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		if err != nil {
 			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: in.cohort, Where: in.where, Detail: err.Error()}
 		}
-		if s.histogram.Name != "" {
-			snap.buckets = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0)
-		}
+		snap.buckets = found[i]
 		next[i] = snap
 	}
 	for i, in := range s.instances {

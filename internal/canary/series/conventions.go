@@ -42,21 +42,34 @@ func StatusLabels() []string {
 var (
 	statusForm = regexp.MustCompile(`^[1-5]([0-9][0-9]|[xX][xX])$`)
 	failedForm = regexp.MustCompile(`^5([0-9][0-9]|[xX][xX])$`)
-	healthForm = regexp.MustCompile(`(?i)^/?(metrics|prometheus_metrics|health|healthz|healthcheck|livez?|readyz?|ping|_?status/health)/?$`)
 )
-
-// pathLabels name the route in common libraries.
-func pathLabels() []string {
-	return []string{"path", "path_template", "handler", "endpoint", "route", "http_route", "http.route", "url.path", "url", "uri", "url_rule", "view"}
-}
 
 // OwnTraffic says whether a series counts health checks or scrapes: those are
 // not users, and a canary that gets nothing else gets no traffic.
 func OwnTraffic(s expo.Series) bool {
-	for _, name := range pathLabels() {
-		if v, ok := s.Label(name); ok && healthForm.MatchString(v) {
+	for _, l := range s.Labels {
+		if isPathLabel(l.Name) && isHealth(l.Value) {
 			return true
 		}
+	}
+	return false
+}
+
+// isPathLabel says whether common libraries put the route there.
+func isPathLabel(name string) bool {
+	switch name {
+	case "path", "path_template", "handler", "endpoint", "route", "http_route", "http.route", "url.path", "url", "uri", "url_rule", "view":
+		return true
+	}
+	return false
+}
+
+// isHealth says whether a route is asked by machines only. A page has thousands of
+// labels, and is read every few seconds.
+func isHealth(path string) bool {
+	switch strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(path, "/"), "/")) {
+	case "metrics", "prometheus_metrics", "health", "healthz", "healthcheck", "live", "livez", "ready", "readyz", "ping", "status/health", "_status/health":
+		return true
 	}
 	return false
 }

@@ -23,15 +23,17 @@ type Counter struct {
 
 // Classify says whether a series counts requests, bad requests, or both.
 func (c Counter) Classify(s expo.Series) (all, bad bool) {
-	if c.Auto && OwnTraffic(s) {
+	all = c.Requests.Matches(s)
+	switch {
+	case c.Errors.Name != "":
+		bad = c.Errors.Matches(s)
+	case len(c.Bad) > 0:
+		bad = all && Every(c.Bad, s)
+	default:
+		bad = all && FailedByStatus(s)
+	}
+	if c.Auto && (all || bad) && OwnTraffic(s) {
 		return false, false
 	}
-	all = c.Requests.Matches(s)
-	if c.Errors.Name != "" {
-		return all, c.Errors.Matches(s)
-	}
-	if len(c.Bad) > 0 {
-		return all, all && Every(c.Bad, s)
-	}
-	return all, all && FailedByStatus(s)
+	return all, bad
 }

@@ -1,0 +1,140 @@
+// Command gate-cpu measures what canary-gate costs while it watches: user and
+// system time of the whole process per look at two /metrics pages of usual size,
+// and writes README.md beside it.
+//
+//	gate-cpu BINARY
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A run of short looks costs as much to start as one of many.
+const (
+	few, many = 20, 420
+	interval  = 50 * time.Millisecond
+	rounds    = 5
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: gate-cpu BINARY")
+		os.Exit(2)
+	}
+	if err := run(os.Args[1]); err != nil {
+		fmt.Fprintln(os.Stderr, "gate-cpu:", err)
+		os.Exit(1)
+	}
+}
+
+func run(binary string) error {
+	var served atomic.Int64
+	serve := func() *httptest.Server {
+		var requests int64
+		return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			served.Add(1)
+			requests += 50
+			_, _ = w.Write([]byte(page(requests)))
+		}))
+	}
+	baseline, canary := serve(), serve()
+	defer baseline.Close()
+	defer canary.Close()
+	gate := func(looks int64) (time.Duration, error) {
+		deadline := (time.Duration(looks) * interval).String()
+		cmd := exec.Command(binary, "canary-gate", "--baseline", baseline.URL, "--canary", canary.URL, "--interval", interval.String(),
+			"--deadline", deadline, "--min-duration", deadline, "--at-deadline", "pass", "--format", "json")
+		cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=", "NO_PROXY=*")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("watching %d looks: %w: %.500s", looks, err, out)
+		}
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
+	}
+	var each, starts []time.Duration
+	for range rounds {
+		before := served.Load()
+		start, err := gate(few)
+		if err != nil {
+			return err
+		}
+		short := served.Load() - before
+		long, err := gate(many)
+		if err != nil {
+			return err
+		}
+		looks := (served.Load() - before - 2*short) / 2 // two pages a look
+		each, starts = append(each, (long-start)/time.Duration(max(1, looks))), append(starts, start)
+	}
+	slices.Sort(each)
+	slices.Sort(starts)
+	per := each[rounds/2]
+	kept := "yes"
+	if per >= time.Millisecond {
+		kept = "**no**"
+	}
+	text := fmt.Sprintf(`# What watching costs
+
+Written by `+"`make bench-gate-cpu`"+`: user and system time of the whole process (%s/%s, %d cores), from the difference of a run of %d looks and one of %d, so that starting does not
+count; the median of %d rounds. Two pages as prometheus_client writes them for an application with twelve routes, %.0f kB each, errors and response times judged, at a look every %v.
+
+| | measured | at most | kept |
+|---|---:|---:|---|
+| CPU per look | %.2f ms (%.2f to %.2f) | 1 ms | %s |
+| start, %d looks and the end | %.0f ms | | |
+
+At the default of a look every five seconds, that is %.3f %% of a core. The machine's load was %s when this was written; a busy one makes the same work take longer.
+`, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), many, few, rounds, float64(len(page(1000)))/1000, interval, ms(per), ms(each[0]), ms(each[rounds-1]), kept, few, ms(starts[rounds/2]), 100*per.Seconds()/5, load())
+	fmt.Print(text)
+	return os.WriteFile("bench/gate-cpu/README.md", []byte(text), 0o644)
+}
+
+// load is the load average of the last minute, if the system tells.
+func load() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	one, _, _ := strings.Cut(string(text), " ")
+	return cmp.Or(one, "not known")
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// page is what such an application shows after so many requests.
+func page(requests int64) string {
+	var b strings.Builder
+	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
+	for g := range 3 {
+		line("python_gc_objects_collected_total{generation=\"%d\"} %d", g, 100*g+3)
+		line("python_gc_collections_total{generation=\"%d\"} %d", g, 10*g+3)
+	}
+	line("# TYPE process_resident_memory_bytes gauge\nprocess_resident_memory_bytes 5.3e+07")
+	line("# TYPE process_start_time_seconds gauge\nprocess_start_time_seconds 1.7e+09")
+	line("# HELP http_requests_total Requests by handler, method and status.\n# TYPE http_requests_total counter")
+	for h := range 12 {
+		for _, status := range []int{200, 302, 404, 500} {
+			n := requests / 12
+			if status != 200 {
+				n /= 200 // half a percent each
+			}
+			line("http_requests_total{handler=\"/api/v1/resource%d\",method=\"GET\",status=\"%d\"} %d.0", h, status, n)
+		}
+	}
+	line("# HELP http_request_duration_seconds Response times.\n# TYPE http_request_duration_seconds histogram")
+	for h := range 12 {
+		n := requests / 12
+		for i, le := range []string{"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "5.0", "10.0", "+Inf"} {
+			line("http_request_duration_seconds_bucket{handler=\"/api/v1/resource%d\",le=\"%s\",method=\"GET\"} %d.0", h, le, n*int64(min(10, i+1))/10)
+		}
+		line("http_request_duration_seconds_count{handler=\"/api/v1/resource%d\",method=\"GET\"} %d.0", h, n)
+		line("http_request_duration_seconds_sum{handler=\"/api/v1/resource%d\",method=\"GET\"} %f", h, float64(n)*.08)
+	}
+	return b.String()
+}
