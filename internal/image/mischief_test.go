@@ -119,7 +119,7 @@ func mischief(t *testing.T, front *behind, r image.Request, want, before string,
 		reg.Untag(cacheRepo, cache.Prefix)
 		reg.Untag(cacheRepo, cache.LastPrefix)
 	}
-	d.Registry = oci.New(oci.Options{Keychain: anonymous{}, RetryDelay: time.Millisecond, Tries: 2, Patience: 100 * time.Millisecond})
+	d.Registry = oci.New(oci.Options{Keychain: anonymous{}, RetryDelay: time.Millisecond, Tries: 2, Patience: 300 * time.Millisecond})
 	reg.Trouble.Make(n, kind)
 	res, err := image.Build(t.Context(), r, d)
 	_, hit := reg.Trouble.Seen()
