@@ -64,14 +64,14 @@ func (c *cachePruneCmd) run(ctx context.Context, s *session) (*outcome, error) {
 // pruneText is the answer for people: what goes, then in numbers what stays.
 func pruneText(d pruneDocument) string {
 	var b, rest strings.Builder
-	gone, kept, size := 0, 0, int64(0)
+	gone, kept := 0, 0
 	for _, e := range d.Entries {
 		if e.Keep {
 			kept++
 			continue
 		}
 		if e.Deleted || d.DryRun {
-			gone, size = gone+1, size+e.Size
+			gone++
 		}
 		word, tags := "delete", short(e.Tags[0])
 		switch {
@@ -98,7 +98,7 @@ func pruneText(d pruneDocument) string {
 	}
 	b.WriteString(rest.String())
 	if gone > 0 {
-		fmt.Fprintf(&b, "  up to %s, as far as no image holds the same layers, once the registry collects its garbage\n", megabytes(size))
+		fmt.Fprintf(&b, "  frees up to %s, as far as no other image holds it, once the registry collects its garbage\n", megabytes(d.Frees))
 	}
 	for _, e := range d.Entries {
 		if e.Keep && strings.HasPrefix(e.Why, "somebody") || e.Kind == "unknown" {

@@ -69,6 +69,9 @@ func TestPrune(t *testing.T) {
 			if gone != c.gone || dry.Foreign != 2 || len(dry.Entries) != 3 || len(reg.Writes()) != writes {
 				t.Errorf("%d would go, want %d; %d other tags; %+v; writes %q", gone, c.gone, dry.Foreign, dry.Entries, reg.Writes()[writes:])
 			}
+			if (dry.Frees == 0) != (gone == 0) && len(c.with.KeepTags) == 0 {
+				t.Errorf("%d entries go, and free %d bytes", gone, dry.Frees)
+			}
 			c.with.Delete = true
 			if _, err := store.Prune(t.Context(), c.with); err != nil {
 				t.Fatal(err)

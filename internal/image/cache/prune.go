@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -39,6 +40,9 @@ type Pruned struct {
 	Entries []PrunedEntry `json:"entries"`
 	// Foreign is the number of tags that are no entries.
 	Foreign int `json:"foreign_tags"`
+	// Frees is how many bytes of layers are in no entry and no image named that
+	// stays; others' images may hold them still.
+	Frees int64 `json:"frees"`
 }
 
 // PrunedEntry is an entry as pruning sees it.
@@ -56,6 +60,7 @@ type PrunedEntry struct {
 	Deleted bool   `json:"deleted"`
 
 	layers []string // digests of those layers
+	sizes  []int64
 }
 
 // Prune lists the entries of a repository, and deletes those that need not stay.
@@ -93,10 +98,32 @@ func (s Store) Prune(ctx context.Context, p Pruning) (*Pruned, error) {
 	for i := range out.Entries {
 		out.Entries[i].judge(p, used, s.Now)
 	}
-	if !p.Delete {
-		return out, nil
+	if p.Delete {
+		err = s.sweep(ctx, out.Entries, foreign)
 	}
-	return out, s.sweep(ctx, out.Entries, foreign)
+	out.Frees = frees(out.Entries, used)
+	return out, err
+}
+
+// frees counts the bytes that only entries hold that go.
+func frees(entries []PrunedEntry, used map[string]map[string]bool) (n int64) {
+	stays := map[string]bool{}
+	for _, layers := range used {
+		maps.Copy(stays, layers)
+	}
+	for _, e := range entries {
+		for _, d := range e.layers {
+			stays[d] = stays[d] || e.Keep
+		}
+	}
+	for _, e := range entries {
+		for i, d := range e.layers {
+			if !stays[d] {
+				stays[d], n = true, n+e.sizes[i] // once
+			}
+		}
+	}
+	return n
 }
 
 // entries reads what is under the tags, each manifest once.
@@ -184,7 +211,7 @@ func (s Store) look(ctx context.Context, m *oci.Manifest) (*PrunedEntry, error) 
 		e.Wheels = append(e.Wheels, w.Filename)
 	}
 	for _, l := range own {
-		e.layers = append(e.layers, l.Digest.String())
+		e.layers, e.sizes = append(e.layers, l.Digest.String()), append(e.sizes, l.Size)
 		e.Size += l.Size
 	}
 	if day, err := time.Parse(time.RFC3339, parsed.Annotations[CreatedAnnotation]); err == nil {
