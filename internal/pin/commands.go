@@ -42,9 +42,9 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 	s.dir = workingDirectory(file, s)
 	uses, _ := c.shell.Read(s.text) // what cannot be read is the shell's to complain about
 	for _, u := range uses {
-		at := whole
+		at, sure := whole, strings.Count(s.text, u.Text) == 1
 		if s.at != nil && u.Span.End <= len(s.at) && u.Span.Start < u.Span.End {
-			at = where(s.at[u.Span.Start], s.at[u.Span.End-1]+1)
+			at, sure = where(s.at[u.Span.Start], s.at[u.Span.End-1]+1), true
 		}
 		switch u.Kind {
 		case command.File, command.Constraints:
@@ -62,17 +62,18 @@ func (c *checker) commands(file string, s script, whole place, where func(start,
 				c.add(at, Subject{Kind: Python, Name: u.Text, Ref: u.Text, State: Local})
 				break
 			}
-			c.fetched(at, u)
+			c.fetched(at, u, sure)
 		case command.Local:
 			c.add(at, Subject{Kind: Python, Name: u.Text, Ref: u.Text, State: Local})
 		default:
-			c.fetched(at, u)
+			c.fetched(at, u, sure)
 		}
 	}
 }
 
-// fetched judges a package, a project or a script.
-func (c *checker) fetched(at place, u command.Use) {
+// fetched judges a package, a project or a script. It is sure where in the place
+// it stands, or it is not: then nothing there is fixed.
+func (c *checker) fetched(at place, u command.Use, sure bool) {
 	use := commandUse{Use: u}
 	s := Subject{Kind: Python, Name: u.Text, Ref: u.Text, State: Pinned, By: "version"}
 	switch u.Kind {
@@ -104,7 +105,7 @@ func (c *checker) fetched(at place, u command.Use) {
 	}
 	judge(c, at, &s, commandRules(), use)
 	c.add(at, s)
-	if u.Kind == command.Requirement && use.err == nil {
+	if u.Kind == command.Requirement && use.err == nil && sure {
 		_, named := exact(use.req)
 		c.askPython(askedRequirement{at: at, req: use.req, text: u.Text, named: named, hashed: true})
 	}
@@ -117,7 +118,7 @@ func (c *checker) link(file string, s script, u command.Use, at place) {
 		s.dir, u.Text, u.Dynamic = "", in, false
 	}
 	if u.Dynamic || strings.Contains(u.Text, "://") {
-		c.fetched(at, command.Use{Kind: command.Requirement, Tool: u.Tool, Text: u.Text, Dynamic: true})
+		c.fetched(at, command.Use{Kind: command.Requirement, Tool: u.Tool, Text: u.Text, Dynamic: true}, false)
 		return
 	}
 	name := c.locate(file, s, u.Text)
