@@ -22,7 +22,8 @@ type curve struct {
 func (rep Report) curves(most int) []curve {
 	var judged []Tick
 	for _, t := range rep.Ticks {
-		if t.State == TickJudged {
+		// A recorded run may go on after the verdict.
+		if t.State == TickJudged && t.Evidence != nil {
 			judged = append(judged, t)
 		}
 	}

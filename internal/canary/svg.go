@@ -10,7 +10,7 @@ import (
 // The charts are drawn for a phone's width and stretch from there.
 const (
 	chartWidth, chartHeight = 480.0, 230.0
-	chartLeft, chartRight   = 66.0, 470.0
+	chartLeft, chartRight   = 76.0, 470.0
 	chartTop, chartBottom   = 14.0, 200.0
 )
 
