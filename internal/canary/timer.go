@@ -19,9 +19,8 @@ type timer struct {
 	state  seqtest.LatencyState
 	bounds []float64
 	sum    seqtest.Times
-	// usual are the baseline's looks before the run, last the one before this.
+	// usual are the baseline's looks before the run.
 	usual [][]int64
-	last  []int64
 	// block and least are those of the test.
 	block, least int
 }

@@ -211,7 +211,7 @@ func TestShipMischief(t *testing.T) {
 		for _, kind := range registry.Mischiefs {
 			for n := 0; ; n++ {
 				r := start(t, registry.Options{Strict: true, NoSingle: n%2 == 1})
-				c := patient(150 * time.Millisecond)
+				c := patient(300 * time.Millisecond)
 				repo := r.Addr + "/acme/shop"
 				r.Trouble.Make(n, kind)
 				err := c.Ship(context.Background(), oci.Shipment{Repo: repo, What: what, Tags: []string{"v1"}})

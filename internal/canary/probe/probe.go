@@ -175,9 +175,7 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	if s.fault != nil {
 		out.Notes = append(out.Notes, "some probes do not count: "+s.fault.Error())
 	}
-	for _, why := range slices.Sorted(maps.Keys(s.wrong)) {
-		out.Notes = append(out.Notes, why)
-	}
+	out.Notes = append(out.Notes, slices.Sorted(maps.Keys(s.wrong))...)
 	s.window, s.latency, s.unsent, s.fault = seqtest.Counts{}, emptyLatency(), 0, nil
 	clear(s.wrong)
 	return out, nil
