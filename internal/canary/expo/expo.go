@@ -29,6 +29,9 @@ type Series struct {
 	Name   string
 	Labels []Label
 	Value  float64
+	// Head is the line up to the value, as it was written: most pages write a
+	// series the same way every time. It is a part of the page's text.
+	Head string
 }
 
 // Label returns a label's value and whether it is there.
@@ -123,6 +126,7 @@ func parseLine(line string) (Series, error) {
 	if s.Name == "" {
 		return Series{}, fmt.Errorf("%q is not a metric name", excerpt(line))
 	}
+	s.Head = line[:len(line)-len(rest)]
 	// An exemplar follows the value, and the labels are read already.
 	if at := strings.Index(rest, " #"); at >= 0 {
 		rest = rest[:at]

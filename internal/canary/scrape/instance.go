@@ -1,16 +1,12 @@
 package scrape
 
 import (
-	"cmp"
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
-	"github.com/fairlead-ci/fairlead/internal/canary/expo"
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -48,7 +44,7 @@ type value struct {
 
 // read picks the counters out of a page. Values that no counter can have are a
 // Problem: the tick is skipped.
-func read(a answer, counters []series.Counter) (*snapshot, error) {
+func read(a answer, counters []series.Counter, names *names) (*snapshot, error) {
 	s := &snapshot{values: map[string]map[string]value{}, date: a.date}
 	for _, c := range counters {
 		s.values[c.Metric] = map[string]value{}
@@ -65,46 +61,10 @@ func read(a answer, counters []series.Counter) (*snapshot, error) {
 			if math.IsNaN(x.Value) || x.Value < 0 || x.Value >= 1<<53 || x.Value != math.Trunc(x.Value) {
 				return nil, fmt.Errorf("%s is %v, which is not a count", x.Name, x.Value)
 			}
-			s.values[c.Metric][key(x, "")] = value{count: x.Value, all: all, bad: bad}
+			s.values[c.Metric][names.of(x).key] = value{count: x.Value, all: all, bad: bad}
 		}
 	}
 	return s, nil
-}
-
-// key names a series, independent of the order of its labels; without those of
-// one name, if it is given.
-func key(s expo.Series, without string) string {
-	parts, size := make([]expo.Label, 0, 16), len(s.Name)+2
-	for _, l := range s.Labels {
-		if without == "" || l.Name != without {
-			parts, size = append(parts, l), size+len(l.Name)+len(l.Value)+6
-		}
-	}
-	slices.SortFunc(parts, func(a, b expo.Label) int {
-		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Value, b.Value))
-	})
-	out := append(make([]byte, 0, size), s.Name...)
-	out = append(out, '{')
-	for i, l := range parts {
-		if i > 0 {
-			out = append(out, ',')
-		}
-		out = appendQuoted(out, l.Name)
-		out = append(out, '=')
-		out = appendQuoted(out, l.Value)
-	}
-	return string(append(out, '}'))
-}
-
-// appendQuoted is strconv.AppendQuote, quick for what nearly all labels are. Most of
-// the time of a look goes into keys.
-func appendQuoted(out []byte, s string) []byte {
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
-			return strconv.AppendQuote(out, s)
-		}
-	}
-	return append(append(append(out, '"'), s...), '"')
 }
 
 // advance takes the next snapshot and returns what is new since the last one,

@@ -2,7 +2,6 @@ package scrape
 
 import (
 	"math"
-	"strconv"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/canary/expo"
@@ -22,19 +21,18 @@ type bucket struct {
 
 // buckets picks the histogram's series out of a page. Values that no counter
 // can have are left out: response times are no reason to refuse a page.
-func buckets(p expo.Page, h series.Selector, auto bool) map[string]bucket {
+func buckets(p expo.Page, h series.Selector, auto bool, names *names) map[string]bucket {
 	out := map[string]bucket{}
 	h.Name += "_bucket"
 	for _, s := range p.Series {
 		if !h.Matches(s) || auto && series.OwnTraffic(s) {
 			continue
 		}
-		text, _ := s.Label("le")
-		le, err := strconv.ParseFloat(text, 64)
-		if err != nil || math.IsNaN(le) || math.IsNaN(s.Value) || s.Value < 0 || s.Value >= 1<<53 || s.Value != math.Trunc(s.Value) {
+		n := names.of(s)
+		if math.IsNaN(n.le) || math.IsNaN(s.Value) || s.Value < 0 || s.Value >= 1<<53 || s.Value != math.Trunc(s.Value) {
 			continue
 		}
-		out[key(s, "")] = bucket{le: le, count: s.Value, group: key(s, "le")}
+		out[n.key] = bucket{le: n.le, count: s.Value, group: n.group}
 	}
 	return out
 }
@@ -54,7 +52,7 @@ func (s *Source) chooseTimes(answers []answer, errs []error) []map[string]bucket
 		if errs[i] != nil {
 			continue
 		}
-		found[i] = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0)
+		found[i] = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0, &s.names)
 		groups := map[string]map[float64]bool{}
 		for _, b := range found[i] {
 			if groups[b.group] == nil {

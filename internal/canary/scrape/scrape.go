@@ -60,6 +60,7 @@ type Source struct {
 	// histogram is the one that is read, times what its buckets add up to.
 	histogram series.Selector
 	times     times.Counter
+	names     names
 }
 
 // the number of scrapes that set the origin: several, so that workers which
@@ -160,7 +161,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		if errs[i] != nil {
 			continue
 		}
-		snap, err := read(answers[i], s.counters)
+		snap, err := read(answers[i], s.counters, &s.names)
 		if err != nil {
 			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: in.cohort, Where: in.where, Detail: err.Error()}
 		}
