@@ -347,11 +347,20 @@ func TestPipeline(t *testing.T) {
 	})
 }
 
+// removeContainers leaves none behind: a container that is being stopped or
+// removed cannot be removed at that moment.
 func removeContainers(t *testing.T, global ...string) {
-	ids := strings.Fields(run(t, "", nil, "podman", append(global, "ps", "-aq", "--filter", "label=dev.fairlead.service=shop")...).stdout)
-	if len(ids) > 0 {
-		run(t, "", nil, "podman", append(append(global, "rm", "-f", "-t", "1"), ids...)...)
+	t.Helper()
+	var last result
+	for range 20 {
+		ids := strings.Fields(run(t, "", nil, "podman", append(global, "ps", "-aq", "--filter", "label=dev.fairlead.service=shop")...).stdout)
+		if len(ids) == 0 {
+			return
+		}
+		last = run(t, "", nil, "podman", append(append(global, "rm", "-f", "-t", "1"), ids...)...)
+		time.Sleep(500 * time.Millisecond)
 	}
+	t.Errorf("containers stay: %s", last.stderr)
 }
 
 // ship takes three releases of the example through the pipeline: a first one, a

@@ -23,6 +23,9 @@ type copies struct {
 	// Strip are the labels that are no part of a series' identity, so that a
 	// copy can take over from another.
 	Strip []string `json:"strip,omitempty"`
+	// Names are the labels that told copies apart so far, of whichever side: not
+	// every window is long enough to show it again.
+	Names []string `json:"names,omitempty"`
 	// Chosen is the copy that counts, by target.
 	Chosen map[string]string `json:"chosen,omitempty"`
 	// Told is set when it was said that there are copies.
@@ -86,11 +89,12 @@ func telling(lists [][]rawSeries) []string {
 }
 
 // atOnce says that two series went on at the same time, rather than one after
-// the other.
+// the other. A window may be so short that one of them has a single sample: it lies
+// within the other's, then.
 func atOnce(a, b rawSeries) bool {
 	aFirst, aLast := a.span()
 	bFirst, bLast := b.span()
-	return max(aFirst, bFirst) < min(aLast, bLast)
+	return max(aFirst, bFirst) <= min(aLast, bLast)
 }
 
 func differing(a, b map[string]string) []string {
@@ -126,7 +130,10 @@ func (c *copies) single(interval int64, lists ...*[]rawSeries) (notes []string) 
 	for _, l := range lists {
 		all = append(all, *l)
 	}
-	names := telling(all)
+	names := append(telling(all), c.Names...)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	c.Names = names
 	if c.Strip == nil {
 		c.Strip = append(replicaLabels(), names...)
 	}
@@ -134,12 +141,9 @@ func (c *copies) single(interval int64, lists ...*[]rawSeries) (notes []string) 
 		c.Chosen = map[string]string{}
 	}
 	// Labels that once told copies apart do so when one of them is gone.
-	for _, n := range c.Strip {
-		if !slices.Contains(names, n) {
-			names = append(names, n)
-		}
-	}
+	names = slices.Concat(names, c.Strip)
 	slices.Sort(names)
+	names = slices.Compact(names)
 	seen := map[string]map[string]stretch{} // by target and copy
 	for _, list := range all {
 		for _, r := range list {

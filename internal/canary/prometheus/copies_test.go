@@ -111,3 +111,33 @@ func TestNoCopies(t *testing.T) {
 		}
 	}
 }
+
+// TestCopiesOfShortWindows: copies that are scraped nearly an interval apart have
+// one sample each in a short window. They are told by what shows of either side.
+func TestCopiesOfShortWindows(t *testing.T) {
+	pair := func(instance string, a, b []point) (list, meta []rawSeries) {
+		for replica, ps := range map[string][]point{"a": a, "b": b} {
+			list = append(list, rawSeries{Metric: map[string]string{"__name__": "http_requests_total", "job": "web", "instance": instance, "replica": replica}, Values: ps})
+			meta = append(meta, rawSeries{Metric: map[string]string{"__name__": "up", "job": "web", "instance": instance, "replica": replica}, Values: ps})
+		}
+		return list, meta
+	}
+	var c copies
+	list, meta := pair("a:80", []point{{100, 1}, {2100, 1}}, []point{{1900, 1}})
+	c.single(2000, &list, &meta)
+	if len(list) != 1 || len(meta) != 1 {
+		t.Errorf("between the other's samples: %d series left", len(list))
+	}
+	list, meta = pair("b:80", []point{{2100, 1}}, []point{{3900, 1}})
+	c.single(2000, &list, &meta)
+	if len(list) != 1 || len(meta) != 1 {
+		t.Errorf("a sample each: %d series left", len(list))
+	}
+	// A target whose labels changed has one series after the other.
+	c = copies{}
+	list, meta = pair("c:80", []point{{100, 1}, {2100, 1}}, []point{{4100, 1}, {6100, 1}})
+	c.single(2000, &list, &meta)
+	if len(list) != 2 {
+		t.Errorf("one after the other: %d series left", len(list))
+	}
+}
