@@ -29,7 +29,7 @@ unit: ## fast tests beside the code
 
 e2e: build ## with real parts: containers, registries, git
 	@scripts/need e2e
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go test -tags e2e -count=1 -timeout 20m ./e2e/...
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) go test -tags e2e -count=1 -timeout 25m ./e2e/...
 
 lint: ## formatting, vet, staticcheck, our own rules
 	@scripts/need lint
