@@ -114,24 +114,13 @@ type p99s struct {
 func (p *p99s) names() []string { return p.label }
 
 func (p *p99s) step(t seqtest.Times) []bool {
-	p.now = plus(p.now, t)
+	p.now = p.now.Plus(t)
 	if p.k++; p.k%(60/tickSeconds) != 0 {
 		return make([]bool, len(p.label))
 	}
 	p.a, p.b = append(p.a, interpolated(p.now.Canary)), append(p.b, interpolated(p.now.Baseline))
 	p.now = seqtest.Times{}
 	return p.look(p.a, p.b)
-}
-
-func plus(a, b seqtest.Times) seqtest.Times {
-	if a.Canary == nil {
-		return seqtest.Times{Canary: append([]int64{}, b.Canary...), Baseline: append([]int64{}, b.Baseline...)}
-	}
-	for i := range a.Canary {
-		a.Canary[i] += b.Canary[i]
-		a.Baseline[i] += b.Baseline[i]
-	}
-	return a
 }
 
 func interpolated(counts []int64) float64 {

@@ -19,6 +19,11 @@ type timer struct {
 	state  seqtest.LatencyState
 	bounds []float64
 	sum    seqtest.Times
+	// fails and oks are the evidence after the last look, at is the threshold that
+	// tells most, by its place in the test's bounds: the one that speaks for a FAIL,
+	// or else the one that is in a PASS's way; -1 for none.
+	fails, oks float64
+	at         int
 	// usual are the baseline's looks before the run.
 	usual [][]int64
 	// block and least are those of the test.
@@ -43,7 +48,7 @@ func newTimer(m Metric, plan Plan, history History) *timer {
 	every := max(plan.Interval, time.Millisecond)
 	block := max(1, (blockTime+every-1)/every)
 	least := min(mostBlocks, max(leastBlocks, blocksTime/(block*every)))
-	return &timer{m: m, lag: plan.Lag == LagOn, known: slices.Clone(history.Times), usual: history.Slow, block: int(block), least: int(least)}
+	return &timer{m: m, lag: plan.Lag == LagOn, known: slices.Clone(history.Times), usual: history.Slow, block: int(block), least: int(least), at: -1}
 }
 
 func (x *timer) learn(t *Tick) bool {
@@ -70,18 +75,19 @@ func (x *timer) step(t *Tick) bool {
 		return false
 	}
 	x.bounds = t.bounds
-	x.sum = addTimes(x.sum, t.Times.times())
+	x.sum = x.sum.Plus(t.Times.times())
 	if x.test == nil {
-		var known int64
-		for _, n := range x.known {
-			known += n
-		}
-		if known < enoughKnown || len(x.known) != len(t.Times.Baseline) {
+		if total(x.known) < enoughKnown || len(x.known) != len(t.Times.Baseline) {
 			return x.learn(t)
 		}
 		x.begin()
 	}
 	x.state = x.test.Step(x.state, t.Times.times())
+	x.fails = x.test.LnFail(x.state, x.m.Dispersion)
+	x.at, x.oks = x.test.Furthest(x.state, x.m.Dispersion)
+	if x.fails > 0 {
+		x.at = x.test.Loudest(x.state, x.m.Dispersion)
+	}
 	return true
 }
 
@@ -136,47 +142,22 @@ func typical(known []int64) int {
 
 // divisor is that of the threshold that tells most.
 func (x *timer) divisor() float64 {
-	k := x.telling()
 	switch {
-	case k < 0:
+	case x.at < 0:
 		return x.m.Dispersion
-	case x.lnFail() > 0:
-		return x.test.Divisor(x.state, k, x.m.Dispersion)
+	case x.fails > 0:
+		return x.test.Divisor(x.state, x.at, x.m.Dispersion)
 	}
-	return x.test.PassDivisor(x.state, k, x.m.Dispersion)
+	return x.test.PassDivisor(x.state, x.at, x.m.Dispersion)
 }
 
-func (x *timer) lnFail() float64 {
-	if x.test == nil {
-		return 0
-	}
-	return x.test.LnFail(x.state, x.m.Dispersion)
-}
+func (x *timer) lnFail() float64 { return x.fails }
+func (x *timer) lnPass() float64 { return x.oks }
 
-func (x *timer) lnPass() float64 {
-	if x.test == nil {
-		return 0
-	}
-	return x.test.LnPass(x.state, x.m.Dispersion)
-}
-
-// telling is the place of the threshold that tells most, or -1: the one that
-// speaks for a FAIL, or else the one that is in a PASS's way.
-func (x *timer) telling() int {
-	switch {
-	case x.test == nil:
-		return -1
-	case x.lnFail() > 0:
-		return x.test.Loudest(x.state, x.m.Dispersion)
-	}
-	k, _ := x.test.Furthest(x.state, x.m.Dispersion)
-	return k
-}
-
-// shown is the index of its bound, or of the typical one.
+// shown is the index of the bound that tells most, or of the typical one.
 func (x *timer) shown() int {
-	if k := x.telling(); k >= 0 {
-		return x.test.Bounds[k]
+	if x.at >= 0 {
+		return x.test.Bounds[x.at]
 	}
 	if n := total(x.known); n > 0 && len(x.known) > 1 {
 		return typical(x.known)
@@ -199,16 +180,3 @@ func (x *timer) above() float64 {
 }
 
 func (x *timer) interval() Interval { return Interval{} }
-
-func addTimes(a, b seqtest.Times) seqtest.Times {
-	if len(a.Baseline) != len(b.Baseline) || len(a.Canary) != len(b.Canary) {
-		return seqtest.Times{Baseline: slices.Clone(b.Baseline), Canary: slices.Clone(b.Canary)}
-	}
-	for i := range b.Baseline {
-		a.Baseline[i] += b.Baseline[i]
-	}
-	for i := range b.Canary {
-		a.Canary[i] += b.Canary[i]
-	}
-	return a
-}

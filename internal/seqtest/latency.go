@@ -183,7 +183,7 @@ func (l Latency) Start() LatencyState {
 
 // Step adds one tick. Ticks with other bounds than the first are ignored.
 func (l Latency) Step(s LatencyState, t Times) LatencyState {
-	next := LatencyState{limits: slices.Clone(s.limits), block: s.block.plus(t), ticks: s.ticks + 1}
+	next := LatencyState{limits: slices.Clone(s.limits), block: s.block.Plus(t), ticks: s.ticks + 1}
 	whole := next.ticks >= l.Block
 	for k, i := range l.Bounds {
 		if i >= len(t.Baseline)-1 || len(t.Canary) != len(t.Baseline) {
@@ -205,8 +205,8 @@ func (l Latency) Step(s LatencyState, t Times) LatencyState {
 	return next
 }
 
-// plus adds two disjoint ticks; one of other buckets replaces what was there.
-func (t Times) plus(u Times) Times {
+// Plus adds two disjoint ticks; one of other buckets replaces what was there.
+func (t Times) Plus(u Times) Times {
 	return Times{Baseline: addBuckets(t.Baseline, u.Baseline), Canary: addBuckets(t.Canary, u.Canary)}
 }
 
