@@ -311,6 +311,13 @@ func TestPoison(t *testing.T) {
 		}
 	}
 	plant(func(m []byte) []byte { return bytes.Replace(m, []byte(wheels), []byte(app), 1) })
+	verifyFinds(t, r, reg)
+}
+
+// verifyFinds makes sure that --cache verify refuses what the cache holds, and that
+// nothing is written then.
+func verifyFinds(t *testing.T, r image.Request, reg *registry.Registry) {
+	t.Helper()
 	r.Cache = image.CacheVerify
 	writes := len(reg.Writes())
 	_, err := image.Build(t.Context(), r, deps())

@@ -194,19 +194,28 @@ func unpack(text string, into any) error {
 	return json.Unmarshal(raw, into)
 }
 
-// errShape marks an entry that is not what an entry is.
+// shapef is the error of an entry that is not what an entry is.
 func shapef(format string, args ...any) error { return fmt.Errorf("not an entry: "+format, args...) }
 
-// parse reads an entry from its manifest and config and checks that it is built
-// on the pinned base.
-func parse(m *v1.Manifest, config []byte, key, pinned, platform string) (*Entry, error) {
+// parseConfig reads a config, and the facts in it.
+func parseConfig(config []byte, facts any) (*v1.ConfigFile, error) {
 	c, err := v1.ParseConfigFile(bytes.NewReader(config))
 	if err != nil {
 		return nil, shapef("its config: %w", err)
 	}
-	var e Entry
-	if err := unpack(c.Config.Labels[label], &e); err != nil {
+	if err := unpack(c.Config.Labels[label], facts); err != nil {
 		return nil, shapef("its facts: %w", err)
+	}
+	return c, nil
+}
+
+// parse reads an entry from its manifest and config and checks that it is built
+// on the pinned base.
+func parse(m *v1.Manifest, config []byte, key, pinned, platform string) (*Entry, error) {
+	var e Entry
+	c, err := parseConfig(config, &e)
+	if err != nil {
+		return nil, err
 	}
 	if key != "" && e.Key != key {
 		return nil, shapef("it is of the key %q", e.Key)

@@ -1,7 +1,6 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/json"
@@ -70,13 +69,10 @@ func (s Store) GetWheel(ctx context.Context, tag, file, sha256hex string) (*Sing
 }
 
 func parseSingle(m *v1.Manifest, config []byte, tag, file, sha256hex string) (*Single, error) {
-	c, err := v1.ParseConfigFile(bytes.NewReader(config))
-	if err != nil {
-		return nil, shapef("its config: %w", err)
-	}
 	var in single
-	if err := unpack(c.Config.Labels[label], &in); err != nil {
-		return nil, shapef("its facts: %w", err)
+	c, err := parseConfig(config, &in)
+	if err != nil {
+		return nil, err
 	}
 	switch {
 	case in.Tag != tag:
