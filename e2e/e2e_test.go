@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/fairlead-ci/fairlead/examples"
 )
 
 // repo is the repository's root.
@@ -211,4 +214,28 @@ func debianTar(t *testing.T, name string, args ...string) string {
 		t.Fatal(err)
 	}
 	return tar
+}
+
+// writeExample puts a release of the example into a folder, over what is there,
+// and returns its title.
+func writeExample(t *testing.T, n int, dir string) string {
+	t.Helper()
+	app, title, err := examples.Release(n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.WalkDir(app, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		data, err := fs.ReadFile(app, path)
+		if err != nil {
+			return err
+		}
+		return write(filepath.Join(dir, path), data)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return title
 }

@@ -8,7 +8,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -19,7 +18,6 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/e2e/rewrite"
-	"github.com/fairlead-ci/fairlead/examples"
 	fake "github.com/fairlead-ci/fairlead/internal/fake/github"
 )
 
@@ -139,20 +137,8 @@ func copyInto(t *testing.T, from, to string) {
 // workflow and what else is given, and commits it.
 func (p *platform) release(t *testing.T, n int, files map[string]string) string {
 	t.Helper()
-	app, title, err := examples.Release(n)
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = fs.WalkDir(app, ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		data, err := fs.ReadFile(app, path)
-		if err != nil {
-			return err
-		}
-		return write(filepath.Join(p.repo, path), data)
-	})
+	title := writeExample(t, n, p.repo)
+	var err error
 	for path, text := range files {
 		if err == nil && path == "pyproject.toml" { // settings, behind the example's own
 			var own []byte

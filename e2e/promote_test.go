@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,8 +13,6 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/fairlead-ci/fairlead/examples"
 )
 
 // switchProgram tells haproxy where production is now; with a file "broken" beside
@@ -49,24 +46,8 @@ func newGreens(t *testing.T) *greens {
 	registry := dockerRegistry(t)
 	pushBase(t, baseTar(t, "amd64"), "amd64", registry+"/python:3.11")
 	for n := 1; n <= 3; n++ {
-		app, _, err := examples.Release(n)
-		if err != nil {
-			t.Fatal(err)
-		}
 		dir := filepath.Join(t.TempDir(), "shop")
-		err = fs.WalkDir(app, ".", func(path string, d fs.DirEntry, err error) error {
-			if err != nil || d.IsDir() {
-				return err
-			}
-			data, err := fs.ReadFile(app, path)
-			if err != nil {
-				return err
-			}
-			return write(filepath.Join(dir, path), data)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		writeExample(t, n, dir)
 		r := must(t, dir, nil, bin(t), "build-image", ".", "--base", registry+"/python:3.11", "--image", registry+"/shop", "--tags", fmt.Sprint(n), "--push", "--format", "json")
 		g.images[n] = registry + "/shop@" + decode[buildDocument](t, r.stdout).Digest
 	}
