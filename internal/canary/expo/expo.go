@@ -6,7 +6,6 @@
 package expo
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -24,19 +23,24 @@ const (
 // Label is one name and value, as they stand in the page.
 type Label struct{ Name, Value string }
 
-// Series is one sample line. Value may be NaN or infinite.
-type Series struct {
+// Line is what a sample line says before its value. The same line of the next page
+// is the same pointer when one [Reader] reads both.
+type Line struct {
 	Name   string
 	Labels []Label
-	Value  float64
-	// Head is the line up to the value, as it was written: most pages write a
-	// series the same way every time. It is a part of the page's text.
-	Head string
+	// head is the text up to the value, as it was written.
+	head string
+}
+
+// Series is one sample line. Value may be NaN or infinite.
+type Series struct {
+	*Line
+	Value float64
 }
 
 // Label returns a label's value and whether it is there.
-func (s Series) Label(name string) (string, bool) {
-	for _, l := range s.Labels {
+func (l *Line) Label(name string) (string, bool) {
+	for _, l := range l.Labels {
 		if l.Name == name {
 			return l.Value, true
 		}
@@ -57,55 +61,7 @@ var ErrEmpty = errors.New("the page is empty")
 // Parse reads a whole page. Errors name the line; a line that does not follow
 // the format is an error, because half a page would be half the counts. An I/O
 // error of r is returned wrapped.
-func Parse(r io.Reader) (Page, error) {
-	page := Page{Types: map[string]string{}}
-	in := bufio.NewReaderSize(r, maxLine)
-	lines := 0
-	for n := 1; ; n++ {
-		raw, err := in.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return Page{}, fmt.Errorf("line %d is longer than %d bytes", n, maxLine)
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return Page{}, fmt.Errorf("reading line %d: %w", n, err)
-		}
-		line := strings.Trim(strings.TrimSuffix(string(raw), "\n"), " \t\r")
-		switch {
-		case line == "":
-		case line[0] == '#':
-			lines++
-			page.comment(line)
-		default:
-			lines++
-			s, perr := parseLine(line)
-			if perr != nil {
-				return Page{}, fmt.Errorf("line %d: %w", n, perr)
-			}
-			if err != nil { // a cut value would be a wrong count
-				return Page{}, fmt.Errorf("line %d: the page ends in the middle of a line", n)
-			}
-			if len(page.Series) >= maxSeries {
-				return Page{}, fmt.Errorf("line %d: more than %d series", n, maxSeries)
-			}
-			page.Series = append(page.Series, s)
-		}
-		if err != nil {
-			break
-		}
-	}
-	if lines == 0 {
-		return Page{}, ErrEmpty
-	}
-	return page, nil
-}
-
-// comment keeps "# TYPE name type"; other comments are for people.
-func (p *Page) comment(line string) {
-	f := strings.Fields(line)
-	if len(f) == 4 && f[0] == "#" && f[1] == "TYPE" && len(p.Types) < maxSeries {
-		p.Types[f[2]] = f[3]
-	}
-}
+func Parse(r io.Reader) (Page, error) { return new(Reader).Parse(r) }
 
 // parseLine reads name{labels} value [timestamp] [# exemplar].
 func parseLine(line string) (Series, error) {
@@ -113,7 +69,7 @@ func parseLine(line string) (Series, error) {
 	for i < len(line) && isName(line[i], i == 0) {
 		i++
 	}
-	s := Series{Name: line[:i]}
+	s := Series{Line: &Line{Name: line[:i]}}
 	rest := strings.TrimLeft(line[i:], " \t")
 	if strings.HasPrefix(rest, "{") {
 		var err error
@@ -126,27 +82,33 @@ func parseLine(line string) (Series, error) {
 	if s.Name == "" {
 		return Series{}, fmt.Errorf("%q is not a metric name", excerpt(line))
 	}
-	s.Head = line[:len(line)-len(rest)]
-	// An exemplar follows the value, and the labels are read already.
+	s.head = line[:len(line)-len(rest)]
+	var err error
+	s.Value, err = value(rest)
+	return s, err
+}
+
+// value reads what follows a line's head: value [timestamp] [# exemplar].
+func value(rest string) (float64, error) {
+	// The labels are read already: an exemplar follows.
 	if at := strings.Index(rest, " #"); at >= 0 {
 		rest = rest[:at]
 	}
 	fields := strings.Fields(rest)
 	if len(fields) < 1 || len(fields) > 2 {
-		return Series{}, fmt.Errorf("%q is not a value with an optional timestamp", excerpt(rest))
+		return 0, fmt.Errorf("%q is not a value with an optional timestamp", excerpt(rest))
 	}
 	v, err := number(fields[0])
 	if err != nil {
-		return Series{}, err
+		return 0, err
 	}
 	if len(fields) == 2 {
 		// 0.0.4 has integer milliseconds, OpenMetrics fractional seconds.
 		if _, err := number(fields[1]); err != nil {
-			return Series{}, fmt.Errorf("timestamp: %w", err)
+			return 0, fmt.Errorf("timestamp: %w", err)
 		}
 	}
-	s.Value = v
-	return s, nil
+	return v, nil
 }
 
 // number reads a float as Go and the format write it, but no hexadecimal, no
@@ -164,7 +126,7 @@ func number(s string) (float64, error) {
 
 // labels reads the pairs up to the closing brace and returns what follows it. A
 // quoted string without "=" is the metric's name, as UTF-8 exposition writes it.
-func (s *Series) labels(rest string) (string, error) {
+func (s *Line) labels(rest string) (string, error) {
 	for {
 		rest = strings.TrimLeft(rest, " \t,")
 		if strings.HasPrefix(rest, "}") {

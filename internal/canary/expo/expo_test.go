@@ -2,8 +2,11 @@ package expo
 
 import (
 	"errors"
+	"fmt"
+	"maps"
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -117,4 +120,84 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestReader: what a Reader remembers of a page changes nothing about the next one,
+// and a line that stays is the same.
+func TestReader(t *testing.T) {
+	pages := []string{
+		"# TYPE a counter\na{b=\"c\"} 1\na{b=\"d\"} 2.0\nx 3\n",
+		"# TYPE a counter\na{b=\"c\"} 10.0\na{b=\"d\"} 1e3\nx 4 17\n",
+		"# TYPE a counter\n# TYPE x gauge\na{b=\"c\"} 11\nnew 1\na{b=\"d\"} NaN\nx 0.5 # {} 1\n",
+		"a{b=\"d\"} 7\na{b=\"c\"}8\n",
+	}
+	var r Reader
+	lines := map[string]*Line{}
+	for i, text := range pages {
+		got, err := r.Parse(strings.NewReader(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want, _ := Parse(strings.NewReader(text)); !same(got, want) {
+			t.Errorf("page %d: %+v, a fresh reader says %+v", i, got, want)
+		}
+		for _, s := range got.Series {
+			if l := lines[s.head]; l != nil && l != s.Line {
+				t.Errorf("page %d: %s is another line than before", i, s.head)
+			}
+			lines[s.head] = s.Line
+		}
+	}
+	if _, err := r.Parse(strings.NewReader("a{b=\"d\"} 7 8 9\n")); err == nil {
+		t.Error("a line that was fine before is believed to be")
+	}
+	// Labels that never end are not kept, whether the page can be read or not.
+	for i := range 20 {
+		var b strings.Builder
+		for j := range 500 {
+			fmt.Fprintf(&b, "a{b=\"%d-%d\"} 1\n# TYPE a%d-%d counter\n", i, j, i, j)
+		}
+		_, _ = r.Parse(strings.NewReader(b.String() + []string{"", "broken"}[i%2]))
+	}
+	if len(r.known) > 2*500+slack || len(r.declared) > 2*500+slack {
+		t.Errorf("%d lines and %d declarations are kept", len(r.known), len(r.declared))
+	}
+}
+
+// same compares pages by what they say.
+func same(a, b Page) bool {
+	return slices.EqualFunc(a.Series, b.Series, func(x, y Series) bool {
+		return x.Name == y.Name && slices.Equal(x.Labels, y.Labels) && (x.Value == y.Value || math.IsNaN(x.Value) && math.IsNaN(y.Value))
+	}) && maps.Equal(a.Types, b.Types)
+}
+
+// FuzzReader: a page reads the same after another one.
+func FuzzReader(f *testing.F) {
+	f.Add("a{b=\"c\"} 1\nfoo 2\n", "a{b=\"c\"} 17.0\nfoo{x=\"y\"} 3\n")
+	f.Add("foo 1\n", "foo  \t12 3\n# TYPE foo counter\n")
+	f.Add("a{} 1\n", "a{}1.0\n")
+	f.Fuzz(func(t *testing.T, first, second string) {
+		var r Reader
+		_, _ = r.Parse(strings.NewReader(first))
+		got, err := r.Parse(strings.NewReader(second))
+		want, wantErr := Parse(strings.NewReader(second))
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) || !same(got, want) {
+			t.Fatalf("%+v, %v; a fresh reader says %+v, %v", got, err, want, wantErr)
+		}
+	})
+}
+
+func BenchmarkReader(b *testing.B) {
+	var page strings.Builder
+	for i := range 250 {
+		fmt.Fprintf(&page, "http_request_duration_seconds_bucket{handler=\"/api/v1/resource%d\",le=\"0.%d\",method=\"GET\"} %d.0\n", i/10, i%10, i*1000)
+	}
+	text := page.String()
+	b.SetBytes(int64(len(text)))
+	var r Reader
+	for b.Loop() {
+		if _, err := r.Parse(strings.NewReader(text)); err != nil {
+			b.Fatal(err)
+		}
+	}
 }

@@ -73,7 +73,7 @@ func newBatch() *batch { return &batch{targets: map[string]*scraped{}, created: 
 
 // toSeries is the common form of a label set.
 func toSeries(labels map[string]string) expo.Series {
-	s := expo.Series{Name: labels["__name__"]}
+	s := expo.Series{Line: &expo.Line{Name: labels["__name__"]}}
 	for name, v := range labels {
 		if name != "__name__" {
 			s.Labels = append(s.Labels, expo.Label{Name: name, Value: v})

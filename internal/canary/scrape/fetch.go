@@ -57,7 +57,7 @@ func (s *Source) fetch(ctx context.Context, in *instance) (answer, error) {
 		return answer{}, problem("not-metrics", "answered %s instead of metrics as text", media)
 	}
 	body := &limited{r: res.Body, left: s.cfg.MaxBytes}
-	page, err := expo.Parse(body)
+	page, err := in.reader.Parse(body)
 	switch {
 	case body.exceeded:
 		return answer{}, problem("too-large", "the page is larger than %d MiB", s.cfg.MaxBytes>>20)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/canary"
+	"github.com/fairlead-ci/fairlead/internal/canary/expo"
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/seqtest"
 )
@@ -17,6 +18,10 @@ type instance struct {
 	last               *snapshot
 	// started are the process start times seen so far.
 	started []float64
+	// reader and lines remember the page's lines, layout what they count as.
+	reader expo.Reader
+	lines  map[*expo.Line]*known
+	layout *layout
 	// jumps are the numbers of the scrapes whose counters fell for no reason.
 	jumps   []int
 	scrapes int
@@ -27,50 +32,73 @@ type instance struct {
 
 // snapshot is the counters of one scrape.
 type snapshot struct {
-	// values are by metric of the plan, then by series.
-	values map[string]map[string]value
+	layout *layout
+	// counts and buckets are the values of the layout's; a bucket that no counter
+	// can have is absent.
+	counts  []float64
+	buckets []float64
 	// start is process_start_time_seconds, 0 when the page does not tell.
 	start float64
 	date  time.Time
-	// buckets are the histogram's series.
-	buckets map[string]bucket
 }
 
-// value is one series: it counts requests, failed requests, or both.
-type value struct {
-	count    float64
-	all, bad bool
-}
+const absent = -1
 
 // read picks the counters out of a page. Values that no counter can have are a
-// Problem: the tick is skipped.
-func read(a answer, counters []series.Counter, names *names) (*snapshot, error) {
-	s := &snapshot{values: map[string]map[string]value{}, date: a.date}
-	for _, c := range counters {
-		s.values[c.Metric] = map[string]value{}
-	}
+// Problem, and the tick is skipped; in buckets they are left out, because response
+// times are no reason to refuse a page.
+func read(a answer, l *layout) (*snapshot, error) {
+	s := &snapshot{layout: l, date: a.date, counts: make([]float64, len(l.counts)), buckets: make([]float64, len(l.buckets))}
 	for _, x := range a.page.Series {
-		if x.Name == "process_start_time_seconds" && len(x.Labels) == 0 && x.Value > 0 && !math.IsInf(x.Value, 0) {
+		if len(x.Name) == len(startTime) && x.Name == startTime && len(x.Labels) == 0 && x.Value > 0 && !math.IsInf(x.Value, 0) {
 			s.start = x.Value
 		}
-		for _, c := range counters {
-			all, bad := c.Classify(x)
-			if !all && !bad {
-				continue
-			}
-			if math.IsNaN(x.Value) || x.Value < 0 || x.Value >= 1<<53 || x.Value != math.Trunc(x.Value) {
-				return nil, fmt.Errorf("%s is %v, which is not a count", x.Name, x.Value)
-			}
-			s.values[c.Metric][names.of(x).key] = value{count: x.Value, all: all, bad: bad}
+	}
+	for i, c := range l.counts {
+		x := a.page.Series[c.line]
+		if !isCount(x.Value) {
+			return nil, fmt.Errorf("%s is %v, which is not a count", x.Name, x.Value)
+		}
+		s.counts[i] = x.Value
+	}
+	for i, b := range l.buckets {
+		s.buckets[i] = absent
+		if v := a.page.Series[b.line].Value; isCount(v) {
+			s.buckets[i] = v
 		}
 	}
 	return s, nil
 }
 
+const startTime = "process_start_time_seconds"
+
+func isCount(v float64) bool { return v >= 0 && v < 1<<53 && v == math.Trunc(v) }
+
+// count is a series' value, absent if it is not shown.
+func (s *snapshot) count(k countKey) float64 {
+	if i, ok := s.layout.countAt[k]; ok {
+		return s.counts[i]
+	}
+	return absent
+}
+
+// bucket is a bucket's value, absent if it is not shown.
+func (s *snapshot) bucket(key string) float64 {
+	if i, ok := s.layout.bucketAt[key]; ok {
+		return s.buckets[i]
+	}
+	return absent
+}
+
+// shows says whether any series of a metric is there.
+func (s *snapshot) shows(metric string) bool {
+	return slices.ContainsFunc(s.layout.counts, func(c counted) bool { return c.metric == metric })
+}
+
 // advance takes the next snapshot and returns what is new since the last one,
 // by metric, with a note for people when something was odd. A fatal Problem
 // means that several processes answer at this address.
-func (in *instance) advance(next *snapshot) (map[string]seqtest.Cohort, string, error) {
+func (in *instance) advance(next *snapshot, metrics []series.Counter) (map[string]seqtest.Cohort, string, error) {
 	last := in.last
 	if gone := lost(last, next); gone != "" {
 		// What it showed last is kept: when the counter is back, nothing is lost.
@@ -87,12 +115,12 @@ func (in *instance) advance(next *snapshot) (map[string]seqtest.Cohort, string, 
 		return nil, "", nil
 	}
 	if last.start != 0 && next.start != 0 && !sameStart(last.start, next.start) {
-		return in.restarted(last, next)
+		return in.restarted(last, next, metrics)
 	}
 	if fell := fallen(last, next); fell != "" {
 		return in.jumped(fell, next.start != 0)
 	}
-	return difference(last, next), "", nil
+	return difference(last, next, metrics), "", nil
 }
 
 // lost names a metric whose counters are all gone although the process is the
@@ -101,9 +129,12 @@ func lost(last, next *snapshot) string {
 	if last == nil || last.start == 0 || next.start == 0 || !sameStart(last.start, next.start) {
 		return ""
 	}
-	for metric, before := range last.values {
-		if len(before) > 0 && len(next.values[metric]) == 0 {
-			return metric
+	if last.layout == next.layout {
+		return ""
+	}
+	for _, c := range last.layout.counts {
+		if !next.shows(c.metric) {
+			return c.metric
 		}
 	}
 	return ""
@@ -116,7 +147,7 @@ func sameStart(a, b float64) bool {
 }
 
 // restarted handles a new process start time: a restart, or another process.
-func (in *instance) restarted(last, next *snapshot) (map[string]seqtest.Cohort, string, error) {
+func (in *instance) restarted(last, next *snapshot, metrics []series.Counter) (map[string]seqtest.Cohort, string, error) {
 	// Date headers have whole seconds, and boot time is rounded, too.
 	const slack = 2
 	switch {
@@ -128,7 +159,7 @@ func (in *instance) restarted(last, next *snapshot) (map[string]seqtest.Cohort, 
 		return nil, "", in.several("it was answered by a process that had been running beside the one of the scrape before")
 	}
 	in.restartedNow = true
-	return difference(&snapshot{}, next), in.cohort + " " + in.where + " restarted; its counters start from 0", nil
+	return difference(nil, next, metrics), in.cohort + " " + in.where + " restarted; its counters start from 0", nil
 }
 
 // jumped handles counters that fell although the process seems to be the same.
@@ -159,32 +190,48 @@ func (in *instance) several(evidence string) error {
 // fallen names a series that decreased or vanished, or returns "".
 func fallen(last, next *snapshot) string {
 	worst := ""
-	for metric, found := range last.values {
-		for k, v := range found {
-			if now, ok := next.values[metric][k]; v.count > 0 && (!ok || now.count < v.count) && (worst == "" || k < worst) {
-				worst = k
-			}
+	for i, c := range last.layout.counts {
+		was := last.counts[i]
+		if was <= 0 {
+			continue
+		}
+		now := absent + 0.
+		if last.layout == next.layout {
+			now = next.counts[i]
+		} else {
+			now = next.count(c.countKey)
+		}
+		if now < was && (worst == "" || c.key < worst) {
+			worst = c.key
 		}
 	}
 	return worst
 }
 
-// difference adds up what is new. A series that was not there counts from 0: a
-// page shows all of its process's series.
-func difference(last, next *snapshot) map[string]seqtest.Cohort {
-	out := map[string]seqtest.Cohort{}
-	for metric, found := range next.values {
-		var sum seqtest.Cohort
-		for k, v := range found {
-			d := int64(v.count - last.values[metric][k].count)
-			if v.all {
-				sum.N += d
-			}
-			if v.bad {
-				sum.Bad += d
-			}
+// difference adds up what is new since the last snapshot, nil for nothing. A series
+// that was not there counts from 0: a page shows all of its process's series.
+func difference(last, next *snapshot, metrics []series.Counter) map[string]seqtest.Cohort {
+	out := make(map[string]seqtest.Cohort, len(metrics))
+	for _, c := range metrics {
+		out[c.Metric] = seqtest.Cohort{}
+	}
+	for i, c := range next.layout.counts {
+		was := 0.
+		switch {
+		case last == nil:
+		case last.layout == next.layout:
+			was = last.counts[i]
+		default:
+			was = max(0, last.count(c.countKey))
 		}
-		out[metric] = sum
+		sum, d := out[c.metric], int64(next.counts[i]-was)
+		if c.all {
+			sum.N += d
+		}
+		if c.bad {
+			sum.Bad += d
+		}
+		out[c.metric] = sum
 	}
 	return out
 }

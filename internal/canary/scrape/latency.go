@@ -1,10 +1,8 @@
 package scrape
 
 import (
-	"math"
 	"strings"
 
-	"github.com/fairlead-ci/fairlead/internal/canary/expo"
 	"github.com/fairlead-ci/fairlead/internal/canary/series"
 	"github.com/fairlead-ci/fairlead/internal/canary/times"
 )
@@ -12,49 +10,21 @@ import (
 // response times are read from the buckets of one histogram, which is chosen by
 // its name unless it is given.
 
-// bucket is one series of the histogram.
-type bucket struct {
-	le    float64
-	count float64
-	group string
-}
-
-// buckets picks the histogram's series out of a page. Values that no counter
-// can have are left out: response times are no reason to refuse a page.
-func buckets(p expo.Page, h series.Selector, auto bool, names *names) map[string]bucket {
-	out := map[string]bucket{}
-	h.Name += "_bucket"
-	for _, s := range p.Series {
-		if !h.Matches(s) || auto && series.OwnTraffic(s) {
-			continue
-		}
-		n := names.of(s)
-		if math.IsNaN(n.le) || math.IsNaN(s.Value) || s.Value < 0 || s.Value >= 1<<53 || s.Value != math.Trunc(s.Value) {
-			continue
-		}
-		out[n.key] = bucket{le: n.le, count: s.Value, group: n.group}
-	}
-	return out
-}
-
-// chooseTimes finds the histogram and its bounds as soon as both sides show one,
-// and returns each instance's series of it.
-func (s *Source) chooseTimes(answers []answer, errs []error) []map[string]bucket {
-	found := make([]map[string]bucket, len(answers))
-	if s.histogram.Name == "" && s.cfg.Latency.Name != "none" {
-		s.chooseHistogram(answers, errs)
-	}
-	if s.histogram.Name == "" {
-		return found
+// chooseTimes fixes the bounds as soon as both sides show a histogram.
+func (s *Source) chooseTimes(next []*snapshot) {
+	if s.histogram.Name == "" || s.times.Chosen() {
+		return
 	}
 	var shown [2][]map[float64]bool
 	for i, in := range s.instances {
-		if errs[i] != nil {
+		if next[i] == nil {
 			continue
 		}
-		found[i] = buckets(answers[i].page, s.histogram, len(s.cfg.Counters) == 0, &s.names)
 		groups := map[string]map[float64]bool{}
-		for _, b := range found[i] {
+		for j, b := range next[i].layout.buckets {
+			if next[i].buckets[j] == absent {
+				continue
+			}
 			if groups[b.group] == nil {
 				groups[b.group] = map[float64]bool{}
 			}
@@ -65,12 +35,14 @@ func (s *Source) chooseTimes(answers []answer, errs []error) []map[string]bucket
 		}
 	}
 	s.times.Choose(shown)
-	return found
 }
 
 // chooseHistogram settles the histogram's name: the one that was given, or the one
 // that the pages show.
 func (s *Source) chooseHistogram(answers []answer, errs []error) {
+	if s.histogram.Name != "" || s.cfg.Latency.Name == "none" {
+		return
+	}
 	s.histogram = s.cfg.Latency
 	s.histogram.Name = strings.TrimSuffix(s.histogram.Name, "_bucket")
 	var names []string
@@ -97,26 +69,47 @@ func (in *instance) side() int {
 	return 0
 }
 
-// addTimes counts what is new in an instance's buckets, against nothing after a
-// restart. It returns false when a bound is missing: the buckets changed.
-func addTimes(c *times.Counter, side int, last, next map[string]bucket) bool {
-	has := map[string]int{}
-	for k, b := range next {
-		d := int64(b.count - last[k].count)
+// addTimes counts what is new in an instance's buckets since the last snapshot, nil
+// for nothing. It returns false when a bound is missing: the buckets changed.
+func addTimes(c *times.Counter, side int, last, next *snapshot) bool {
+	if !c.Chosen() {
+		return true
+	}
+	l := next.layout
+	for i, b := range l.buckets {
+		now, was := next.buckets[i], 0.
+		switch {
+		case now == absent:
+			l.whole = false
+			continue
+		case last == nil:
+		case last.layout == l:
+			was = max(0, last.buckets[i])
+		default:
+			was = max(0, last.bucket(b.key))
+		}
+		d := int64(now - was)
 		if d < 0 {
-			d = int64(b.count)
+			d = int64(now)
 		}
 		c.Add(side, b.le, d)
-		if n := has[b.group]; c.Has(b.le) {
-			has[b.group] = n + 1
-		} else {
-			has[b.group] = n
+	}
+	if l.whole {
+		return true
+	}
+	has := map[string]int{}
+	for i, b := range l.buckets {
+		n := has[b.group]
+		if next.buckets[i] != absent && c.Has(b.le) {
+			n++
 		}
+		has[b.group] = n
 	}
 	for _, n := range has {
 		if n < len(c.Bounds) {
 			return false
 		}
 	}
+	l.whole = true
 	return true
 }

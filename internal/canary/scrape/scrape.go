@@ -60,7 +60,6 @@ type Source struct {
 	// histogram is the one that is read, times what its buckets add up to.
 	histogram series.Selector
 	times     times.Counter
-	names     names
 }
 
 // the number of scrapes that set the origin: several, so that workers which
@@ -155,26 +154,29 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 	if err := s.settle(answers, errs); err != nil {
 		return canary.Sample{}, err
 	}
-	found := s.chooseTimes(answers, errs)
+	s.chooseHistogram(answers, errs)
 	next := make([]*snapshot, len(s.instances))
 	for i, in := range s.instances {
 		if errs[i] != nil {
 			continue
 		}
-		snap, err := read(answers[i], s.counters, &s.names)
-		if err != nil {
+		l := s.layout(in, answers[i].page)
+		if err := s.tellable(in, l); err != nil {
+			return canary.Sample{}, err
+		}
+		var err error
+		if next[i], err = read(answers[i], l); err != nil {
 			return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: in.cohort, Where: in.where, Detail: err.Error()}
 		}
-		snap.buckets = found[i]
-		next[i] = snap
 	}
+	s.chooseTimes(next)
 	for i, in := range s.instances {
 		if next[i] == nil {
 			continue
 		}
 		in.misses = 0
 		before := in.last
-		counts, note, err := in.advance(next[i])
+		counts, note, err := in.advance(next[i], s.counters)
 		if err != nil {
 			return canary.Sample{}, err
 		}
@@ -183,11 +185,11 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		}
 		// As for the counters: what is not counted there is not counted here.
 		if counts != nil && before != nil {
-			was := before.buckets // nil while no histogram was looked for
+			timed := before.layout.timed || in.restartedNow
 			if in.restartedNow {
-				was = map[string]bucket{}
+				before = nil
 			}
-			if was != nil && !addTimes(&s.times, in.side(), was, next[i].buckets) {
+			if timed && !addTimes(&s.times, in.side(), before, next[i]) {
 				s.times.BreakOff()
 				sample.Notes = append(sample.Notes, in.cohort+" "+in.where+" shows other buckets than before: response times are not compared from here on")
 			}
@@ -254,11 +256,10 @@ func (s *Source) absent(errs []error, sample *canary.Sample) error {
 	return first
 }
 
-// settle chooses the counter in automatic mode, and refuses a chosen one whose
-// failed requests cannot be told.
+// settle chooses the counter in automatic mode.
 func (s *Source) settle(answers []answer, errs []error) error {
 	if len(s.counters) > 0 {
-		return s.tellable(answers)
+		return nil
 	}
 	var pages []expo.Page
 	for i := range answers {
@@ -276,28 +277,16 @@ func (s *Source) settle(answers []answer, errs []error) error {
 
 // tellable makes sure that a counter without conditions has a status label:
 // otherwise every request would count as good.
-func (s *Source) tellable(answers []answer) error {
-	for _, c := range s.counters {
-		if len(c.Bad) > 0 || c.Errors.Name != "" {
-			continue
-		}
-		for i, a := range answers {
-			for _, x := range a.page.Series {
-				if !c.Requests.Matches(x) {
-					continue
-				}
-				if _, _, ok := series.Status(x); !ok {
-					in := s.instances[i]
-					return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: !s.begun,
-						Detail: c.Requests.Name + " has no status label (its labels are " + labelNames(x) + "): name the failed requests with --bad-labels"}
-				}
-			}
-		}
+func (s *Source) tellable(in *instance, l *layout) error {
+	if len(l.opaque) == 0 {
+		return nil
 	}
-	return nil
+	c, line := l.opaque[0].counter, l.opaque[0].line
+	return &canary.Problem{Kind: "no-counter", Cohort: in.cohort, Where: in.where, Fatal: !s.begun,
+		Detail: c.Requests.Name + " has no status label (its labels are " + labelNames(line) + "): name the failed requests with --bad-labels"}
 }
 
-func labelNames(s expo.Series) string {
+func labelNames(s *expo.Line) string {
 	var names []string
 	for _, l := range s.Labels {
 		names = append(names, l.Name)
@@ -317,7 +306,7 @@ func (s *Source) silent() []string {
 			continue
 		}
 		for _, c := range s.counters {
-			if len(in.last.values[c.Metric]) == 0 {
+			if !in.last.shows(c.Metric) {
 				notes = append(notes, strings.Join([]string{in.cohort, in.where, "does not show", c.Requests.Name, "yet"}, " "))
 			}
 		}

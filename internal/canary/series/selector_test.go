@@ -63,7 +63,7 @@ func TestSelectorString(t *testing.T) {
 		t.Error(got)
 	}
 	// A missing label counts as empty, as for Prometheus.
-	ok := expo.Series{Name: "calls", Labels: []expo.Label{{Name: "a", Value: `x\y"z`}, {Name: "b", Value: "500"}, {Name: "c", Value: "1"}}}
+	ok := expo.Series{Line: &expo.Line{Name: "calls", Labels: []expo.Label{{Name: "a", Value: `x\y"z`}, {Name: "b", Value: "500"}, {Name: "c", Value: "1"}}}}
 	if !s.Matches(ok) {
 		t.Error("no match")
 	}

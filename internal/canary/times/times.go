@@ -61,6 +61,9 @@ func (c *Counter) Choose(shown [2][]map[float64]bool) {
 	c.Restart()
 }
 
+// Chosen says whether there are bounds to compare.
+func (c *Counter) Chosen() bool { return c.Bounds != nil }
+
 // Restart forgets what was counted.
 func (c *Counter) Restart() {
 	for side := range c.Cum {
