@@ -5,10 +5,7 @@ import "math"
 // clampMin keeps every rate away from 0 and 1, so that no logarithm is infinite.
 const clampMin = 1e-9
 
-// edge is the distance the root search keeps from the ends of the unit interval.
-const edge = 1e-12
-
-func clamp(p float64) float64 { return math.Min(math.Max(p, clampMin), 1-clampMin) }
+func clamp(p float64) float64 { return min(max(p, clampMin), 1-clampMin) }
 
 // scaleOdds returns the rate whose odds are g times those of p. It needs no
 // division by 1-p and keeps its precision for small p.
@@ -27,30 +24,43 @@ func border(nA, nB, thA, thB float64, null Null) float64 {
 		a := null.Rho * (nA + nB)
 		b := nA*thA + nA*null.Rho + nB*thB*null.Rho + nB
 		c := nA*thA + nB*thB
-		return 2 * c / (b + math.Sqrt(math.Max(0, b*b-4*a*c)))
+		return 2 * c / (b + math.Sqrt(max(0, b*b-4*a*c)))
 	}
-	return bisectBorder(nA, nB, thA, thB, null)
+	return searchBorder(nA, nB, thA, thB, null)
 }
 
-// bisectBorder finds the zero of the derivative of the divergence, which
-// increases in t.
-func bisectBorder(nA, nB, thA, thB float64, null Null) float64 {
-	lo := math.Max(edge, (edge-null.Delta)/null.Rho)
-	hi := math.Min(1-edge, (1-edge-null.Delta)/null.Rho)
-	for range 60 {
-		t := lo + (hi-lo)/2
+// searchBorder finds the zero of the derivative of the divergence, which increases
+// in t. It lies between the two points at which one side's part of the divergence is
+// least: Newton's steps from within, halving where one would leave the bracket.
+func searchBorder(nA, nB, thA, thB float64, null Null) float64 {
+	const edge = 1e-12 // of the unit interval, for both rates
+	least, most := max(edge, (edge-null.Delta)/null.Rho), min(1-edge, (1-edge-null.Delta)/null.Rho)
+	lo, hi := min(max(thB, least), most), min(max((thA-null.Delta)/null.Rho, least), most)
+	if lo > hi {
+		lo, hi = hi, lo
+	}
+	t := lo + (hi-lo)*nA*null.Rho/(nA*null.Rho+nB)
+	for range 100 {
 		a := null.At(t)
-		g := -nA*null.Rho*(thA-a)/(a*(1-a)) - nB*(thB-t)/(t*(1-t))
+		va, vb := a*(1-a), t*(1-t)
+		da, db := null.Rho*nA*(a-thA)/va, nB*(t-thB)/vb
+		g := da + db
 		if g < 0 {
 			lo = t
 		} else {
 			hi = t
 		}
-		if hi-lo <= 1e-10*hi {
-			break
+		slope := (null.Rho*null.Rho*nA-null.Rho*da*(1-2*a))/va + (nB-db*(1-2*t))/vb
+		next := t - g/slope
+		if !(next > lo && next < hi) {
+			next = lo + (hi-lo)/2
 		}
+		if hi-lo <= 1e-10*hi || math.Abs(next-t) <= 1e-12*t {
+			return next
+		}
+		t = next
 	}
-	return lo + (hi-lo)/2
+	return t
 }
 
 // lnFactor is the logarithm of one tick's e-variable against the alternative
@@ -74,7 +84,7 @@ func lnRatio(c Cohort, th, p0 float64) float64 {
 		sum += float64(c.Bad) * math.Log(th/p0)
 	}
 	if good > 0 {
-		sum += float64(good) * (math.Log1p(-th) - math.Log1p(-p0))
+		sum += float64(good) * math.Log1p((p0-th)/(1-p0)) // ln((1-th)/(1-p0)), exact for small rates
 	}
 	return sum
 }

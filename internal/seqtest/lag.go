@@ -46,8 +46,12 @@ func (t Test) Step(s TestState, c Counts) TestState {
 	}
 	if s.ticks >= 2 {
 		canary := s.last[1].Canary
-		for i, b := range []Cohort{s.last[0].Baseline, s.last[1].Baseline, c.Baseline} {
-			s.lags[i] = t.Process.Step(s.lags[i], Counts{Baseline: b, Canary: canary})
+		width := len(t.Process.Grid)
+		logs := make([]float64, len(s.lags)*width)
+		for i, b := range [...]Cohort{s.last[0].Baseline, s.last[1].Baseline, c.Baseline} {
+			if x := (Counts{Baseline: b, Canary: canary}); canary.N > 0 || b.N > 0 {
+				s.lags[i] = t.Process.step(s.lags[i], x, logs[i*width:(i+1)*width:(i+1)*width])
+			}
 		}
 	}
 	s.last = [2]Counts{s.last[1], c}
@@ -66,7 +70,20 @@ func (t Test) Tempered(s TestState, divisor float64) float64 {
 	}
 	least := math.Inf(1)
 	for _, l := range s.lags {
-		least = math.Min(least, t.Process.Tempered(l, divisor))
+		least = min(least, t.Process.Tempered(l, divisor))
 	}
 	return least
+}
+
+// reaches says whether the tempered evidence reaches a threshold.
+func (t Test) reaches(s TestState, divisor, threshold float64) bool {
+	if !t.Lag {
+		return t.Process.reaches(s.bare, divisor, threshold)
+	}
+	for _, l := range s.lags {
+		if !t.Process.reaches(l, divisor, threshold) {
+			return false
+		}
+	}
+	return true
 }

@@ -3,6 +3,7 @@ package seqtest
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // Alternative is one point of the mixture a process bets on: the canary's odds
@@ -97,9 +98,6 @@ func (p Process) Check() error {
 type State struct {
 	// Seen is the baseline so far: the plug-in of the next tick.
 	Seen Cohort
-	// LnE is the evidence against the null: reject at a level when it reaches
-	// ln(1/level).
-	LnE float64
 	// logs holds the log evidence of each alternative.
 	logs []float64
 }
@@ -110,51 +108,57 @@ func (p Process) Step(s State, c Counts) State {
 	if c.Check() != nil || c.Canary.N == 0 && c.Baseline.N == 0 {
 		return s
 	}
+	return p.step(s, c, make([]float64, len(p.Grid)))
+}
+
+// step is Step for counts that can be, with the room for the next state's logs.
+func (p Process) step(s State, c Counts, logs []float64) State {
 	thB := clamp((float64(s.Seen.Bad) + p.Prior.Rate*p.Prior.Weight) / (float64(s.Seen.N) + p.Prior.Weight))
 	from := thB
 	if p.Side == Fail {
 		from = clamp(p.Null.At(thB))
 	}
-	next := State{Seen: s.Seen.Plus(c.Baseline), logs: make([]float64, len(p.Grid))}
-	copy(next.logs, s.logs)
+	copy(logs, s.logs)
 	for i, g := range p.Grid {
 		thA := clamp(scaleOdds(from, g.Odds))
 		if g.Between > 0 {
 			thA = clamp(thA + g.Between*(p.Null.At(thB)-thA))
 		}
-		next.logs[i] += lnFactor(p.Side, p.Null, c, thA, thB) / p.Dispersion
+		logs[i] += lnFactor(p.Side, p.Null, c, thA, thB) / p.Dispersion
 	}
-	next.LnE = p.mix(next.logs)
-	return next
+	return State{Seen: s.Seen.Plus(c.Baseline), logs: logs}
 }
+
+// LnE is the evidence against the null: reject at a level when it reaches
+// ln(1/level).
+func (p Process) LnE(s State) float64 { return p.Tempered(s, 1) }
 
 // Tempered is the evidence with a further divisor, for clustered errors. A state
 // may be asked with a divisor that was estimated from the very ticks it holds:
 // as long as no estimate lies below the true dispersion, evidence that crosses
 // a threshold has crossed it under the true one, too (Jensen).
 func (p Process) Tempered(s State, divisor float64) float64 {
-	if divisor == 1 || s.logs == nil {
-		return s.LnE
+	if s.logs == nil {
+		return 0
 	}
-	logs := make([]float64, len(s.logs))
-	for i, l := range s.logs {
-		logs[i] = l / divisor
-	}
-	return p.mix(logs)
+	return p.mix(s.logs, divisor)
 }
 
-// mix is the log of the weighted mean of the alternatives' evidence.
-func (p Process) mix(logs []float64) float64 {
-	total, top := 0.0, math.Inf(-1)
-	for i, g := range p.Grid {
-		total += g.Weight
-		top = math.Max(top, logs[i])
-	}
+// mix is the log of the weighted mean of the alternatives' evidence, each divided.
+func (p Process) mix(logs []float64, divisor float64) float64 {
+	total, top := 0.0, slices.Max(logs)/divisor
 	sum := 0.0
 	for i, g := range p.Grid {
-		sum += g.Weight * math.Exp(logs[i]-top)
+		total += g.Weight
+		sum += g.Weight * math.Exp(logs[i]/divisor-top)
 	}
 	return top + math.Log(sum/total)
+}
+
+// reaches says whether the tempered evidence reaches a threshold. Evidence is at most
+// that of the best alternative, which is cheaper to ask for.
+func (p Process) reaches(s State, divisor, threshold float64) bool {
+	return s.logs != nil && slices.Max(s.logs)/divisor >= threshold && p.mix(s.logs, divisor) >= threshold
 }
 
 // Threshold is the evidence, as a natural logarithm, that rejects at a level.

@@ -102,7 +102,7 @@ func TestSupermartingale(t *testing.T) {
 		}
 		got := mean(4, 5, a1, b1, func(first Counts) float64 {
 			s := p.Step(State{}, first)
-			return mean(3, 4, a2, b2, func(second Counts) float64 { return math.Exp(p.Step(s, second).LnE) })
+			return mean(3, 4, a2, b2, func(second Counts) float64 { return math.Exp(p.LnE(p.Step(s, second))) })
 		})
 		if got > 1+1e-9 {
 			t.Fatalf("%v %+v: E after two ticks has mean %.12f", side, null, got)
@@ -129,8 +129,8 @@ func TestHugeCountsStayFinite(t *testing.T) {
 			for range 3 {
 				for _, c := range ticks {
 					s = p.Step(s, c)
-					if math.IsNaN(s.LnE) || math.IsInf(s.LnE, 0) {
-						t.Fatalf("%v %+v after %+v: ln E = %v", side, null, c, s.LnE)
+					if e := p.LnE(s); math.IsNaN(e) || math.IsInf(e, 0) {
+						t.Fatalf("%v %+v after %+v: ln E = %v", side, null, c, e)
 					}
 				}
 			}
@@ -150,7 +150,7 @@ func TestImpossibleCountsAreNoEvidence(t *testing.T) {
 		if c.Check() == nil {
 			t.Errorf("Check(%+v) = nil", c)
 		}
-		if got := p.Step(s, c); got.LnE != s.LnE || got.Seen != s.Seen {
+		if got := p.Step(s, c); p.LnE(got) != p.LnE(s) || got.Seen != s.Seen {
 			t.Errorf("Step(%+v) changed the state", c)
 		}
 	}
@@ -342,9 +342,47 @@ func FuzzStep(f *testing.F) {
 		var s State
 		for range 3 {
 			s = p.Step(s, Counts{Canary: Cohort{na, xa}, Baseline: Cohort{nb, xb}})
-			if math.IsNaN(s.LnE) || math.IsInf(s.LnE, 0) {
-				t.Fatalf("ln E = %v", s.LnE)
+			if e := p.LnE(s); math.IsNaN(e) || math.IsInf(e, 0) {
+				t.Fatalf("ln E = %v", e)
 			}
 		}
 	})
+}
+
+// TestBorderSearch compares with plain bisection, in designs from a canary of one
+// request to a million to one, and rates at both ends.
+func TestBorderSearch(t *testing.T) {
+	bisect := func(nA, nB, thA, thB float64, null Null) float64 {
+		const edge = 1e-12
+		lo, hi := max(edge, (edge-null.Delta)/null.Rho), min(1-edge, (1-edge-null.Delta)/null.Rho)
+		for range 200 {
+			x := lo + (hi-lo)/2
+			a := null.At(x)
+			if -nA*null.Rho*(thA-a)/(a*(1-a))-nB*(thB-x)/(x*(1-x)) < 0 {
+				lo = x
+			} else {
+				hi = x
+			}
+		}
+		return lo
+	}
+	r := rand.New(rand.NewPCG(71, 72))
+	rate := func() float64 { return clamp(math.Pow(10, -9*r.Float64()) * r.Float64()) }
+	for range 20_000 {
+		null := Null{Rho: 0.3 + 4*r.Float64(), Delta: 0.06*r.Float64() - 0.01}
+		nA, nB := math.Floor(math.Pow(10, 6*r.Float64())), math.Floor(math.Pow(10, 6*r.Float64()))
+		thA, thB := rate(), rate()
+		if r.IntN(10) == 0 {
+			thA = 1 - thA
+		}
+		if r.IntN(10) == 0 {
+			nA = 0
+		}
+		got, want := searchBorder(nA, nB, thA, thB, null), bisect(nA, nB, thA, thB, null)
+		// What counts is the divergence at the point, which is flat there.
+		at := func(x float64) float64 { return nA*kl(thA, clamp(null.At(x))) + nB*kl(thB, clamp(x)) }
+		if d := at(got) - at(want); !(d <= 1e-6*(1+at(want))) {
+			t.Fatalf("n %v:%v, rates %v %v, null %+v: %v, bisection finds %v: divergence %v more", nA, nB, thA, thB, null, got, want, d)
+		}
+	}
 }

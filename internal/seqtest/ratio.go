@@ -71,14 +71,14 @@ func (r Ratio) StepTempered(s RatioState, c Counts, divisor float64) RatioState 
 		// What lies outside the interval stays outside, and need not be followed.
 		if rho > s.Low {
 			next.lower[i] = r.lower[i].Step(s.lower[i], c)
-			if r.lower[i].Tempered(next.lower[i], divisor) >= r.threshold {
-				next.Low = math.Max(next.Low, rho)
+			if r.lower[i].reaches(next.lower[i], divisor, r.threshold) {
+				next.Low = max(next.Low, rho)
 			}
 		}
 		if rho < s.High {
 			next.upper[i] = r.upper[i].Step(s.upper[i], c)
-			if r.upper[i].Tempered(next.upper[i], divisor) >= r.threshold {
-				next.High = math.Min(next.High, rho)
+			if r.upper[i].reaches(next.upper[i], divisor, r.threshold) {
+				next.High = min(next.High, rho)
 			}
 		}
 	}
