@@ -43,6 +43,14 @@ const Placeholder = "{{cohort}}"
 
 // New checks the configuration.
 func New(cfg Config) (*counts.Source, error) {
+	c, err := newClient(cfg)
+	if err != nil {
+		return nil, err
+	}
+	return counts.New(c.fetch, step, delay), nil
+}
+
+func newClient(cfg Config) (*client, error) {
 	u, err := url.Parse(cfg.Site)
 	switch {
 	case err != nil || u.Scheme != "https" && u.Scheme != "http" || u.Host == "":
@@ -65,7 +73,7 @@ func New(cfg Config) (*counts.Source, error) {
 		Transport:     cfg.Transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}}
-	return counts.New(c.fetch, step, delay), nil
+	return c, nil
 }
 
 type client struct {

@@ -59,7 +59,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			points = append(points, [2]any{t * 1000, nil}) // nothing was reported
 		}
 	}
-	_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "series": []any{map[string]any{"interval": 10, "pointlist": points}}})
+	// As the service writes it, with what is not read.
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": "ok", "res_type": "time_series", "resp_version": 1, "query": q.Get("query"), "from_date": from * 1000, "to_date": to * 1000,
+		"message": "", "group_by": []string{}, "times": []int{}, "values": []int{}, "series": []any{map[string]any{"interval": 10, "length": len(points), "start": from * 1000, "end": to*1000 - 1,
+			"metric": "hits", "display_name": "hits", "expression": q.Get("query"), "scope": "service:shop", "aggr": "sum", "query_index": 0, "tag_set": []string{},
+			"unit": []any{nil, nil}, "attributes": map[string]any{}, "pointlist": points}}})
 }
 
 func config(url string) Config {
