@@ -68,7 +68,8 @@ bench-canary: ## the judge and its peers, simulated: false alarms and time to de
 
 e2e-canary: build ## twenty releases and four rollouts judged end to end: half an hour, on a calm machine
 	@scripts/need e2e-canary
-	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_E2E_CANARY=$(CURDIR)/bench/canary/e2e.md go test -tags e2e -count=1 -timeout 60m -v -run 'TestCanaryReleases' ./e2e
+	FAIRLEAD_BIN=$(CURDIR)/$(BIN) FAIRLEAD_E2E_CANARY=$(CURDIR)/bench/canary/e2e.md FAIRLEAD_E2E_PROMETHEUS3=$(CURDIR)/.cache/prometheus3 \
+		go test -tags e2e -count=1 -timeout 60m -v -run 'TestCanaryReleases|TestCanaryPrometheus3' ./e2e
 
 bench-gate-cpu: build ## the CPU time of a look of canary-gate
 	@scripts/need unit

@@ -72,6 +72,7 @@ func (s *Source) fetch(ctx context.Context, at, span int64, sides [2]cohort) (*b
 		b.buckets(c, len(s.cfg.Counters) == 0, slow)
 		b.meta(c, meta, s.gauges())
 	}
+	s.tally.Latency.learn(b)
 	return b, nil
 }
 

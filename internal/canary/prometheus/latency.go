@@ -11,7 +11,22 @@ import (
 )
 
 // latencies are the response times of both sides.
-type latencies struct{ times.Counter }
+type latencies struct {
+	times.Counter
+	// Own are the bounds of histograms with bounds of their own, which show only
+	// those of buckets with requests: what was seen of them so far, history
+	// included.
+	Own []float64 `json:"own,omitempty"`
+}
+
+// learn takes note of such bounds.
+func (l *latencies) learn(b *batch) {
+	if l.Bounds == nil && !l.Broken {
+		l.Own = append(l.Own, customBounds(b)...)
+		slices.Sort(l.Own)
+		l.Own = slices.Compact(l.Own)
+	}
+}
 
 // choose fixes the bounds, once both sides show some in common, or the only one
 // shows some.
@@ -19,7 +34,7 @@ func (l *latencies) choose(b *batch, alone bool) {
 	if l.Bounds != nil || l.Broken {
 		return
 	}
-	custom := customBounds(b)
+	l.learn(b)
 	groups := map[string]map[float64]bool{}
 	side := map[string]int{}
 	for _, x := range b.tracked {
@@ -34,7 +49,7 @@ func (l *latencies) choose(b *batch, alone bool) {
 		if x.native == nil {
 			g[x.le] = true
 		} else {
-			for _, bound := range nativeBounds(x.native, l.UnitMS, custom) {
+			for _, bound := range nativeBounds(x.native, l.UnitMS, l.Own) {
 				g[bound] = true
 			}
 		}
@@ -212,18 +227,19 @@ func (t *tally) followNative(b *batch, x *tracked, s *scraped, before process, e
 	for i := range x.native {
 		p := &x.native[i]
 		last := t.Last[x.key]
-		if p.ts > end || last != nil && p.ts <= last.TS || !countable(p.h.Count) {
+		at := point{p.ts, p.h.Count}
+		if p.ts > end || last != nil && p.ts <= last.TS || !countable(p.h.Count) || last == nil && t.beganBefore(s, at) {
 			continue
 		}
 		base := &nativeHistogram{}
 		count := tracked{labels: x.labels, cohort: x.cohort, metric: x.metric}
 		switch {
-		case last == nil && t.fromZero(b, s, x, before, p.ts):
+		case last == nil && t.fromZero(b, s, x, before, at):
 		case last == nil:
-			t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startAt(p.ts), Native: &p.h}
+			t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startOf(at), Native: &p.h}
 			continue
 		default:
-			d, err := t.difference(s, &count, standing{TS: last.TS, V: last.V, Start: last.Start}, point{p.ts, p.h.Count}, w)
+			d, err := t.difference(s, &count, standing{TS: last.TS, V: last.V, Start: last.Start}, at, w)
 			if err != nil {
 				return err
 			}
@@ -234,7 +250,7 @@ func (t *tally) followNative(b *batch, x *tracked, s *scraped, before process, e
 			}
 		}
 		t.addNative(x, base, &p.h, w)
-		t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startAt(p.ts), Native: &p.h}
+		t.Last[x.key] = &standing{TS: p.ts, V: p.h.Count, Start: s.startOf(at), Native: &p.h}
 	}
 	return nil
 }

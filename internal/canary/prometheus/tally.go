@@ -224,18 +224,18 @@ func (t *tally) follow(b *batch, x *tracked, before process, ended, end int64, w
 	}
 	for _, p := range x.values {
 		last := t.Last[x.key]
-		if p.ts > end || last != nil && p.ts <= last.TS || !countable(p.v) {
+		if p.ts > end || last != nil && p.ts <= last.TS || !countable(p.v) || last == nil && t.beganBefore(target, p) {
 			continue
 		}
 		if last == nil {
-			if ended != 0 && ended < p.ts && t.Origin != 0 && sameProcess(target, ended, p.ts) {
+			if ended != 0 && ended < p.ts && t.Origin != 0 && sameProcess(target, ended, p) {
 				w.note("%s %s shows other labels than before, and its process did not restart; what it served around the change is not counted", x.cohort, target.name)
-			} else if t.fromZero(b, target, x, before, p.ts) {
+			} else if t.fromZero(b, target, x, before, p) {
 				t.add(x, int64(p.v), w)
 			} else if t.Origin != 0 && p.v > 0 {
 				w.note("%s %s is new to the gate, its process is not: what it served until its first scrape is not counted", x.cohort, target.name)
 			}
-			t.Last[x.key] = &standing{TS: p.ts, V: p.v, Start: target.startAt(p.ts)}
+			t.Last[x.key] = &standing{TS: p.ts, V: p.v, Start: target.startOf(p)}
 			continue
 		}
 		d, err := t.difference(target, x, *last, p, w)
@@ -244,47 +244,50 @@ func (t *tally) follow(b *batch, x *tracked, before process, ended, end int64, w
 		}
 		t.add(x, int64(d), w)
 		last.TS, last.V = p.ts, p.v
-		if start := target.startAt(p.ts); start != 0 {
+		if start := target.startOf(p); start != 0 {
 			last.Start = start
 		}
 	}
 	return nil
 }
 
-// sameProcess says that nothing tells of a restart between two scrapes.
-func sameProcess(s *scraped, from, to int64) bool {
-	was, is := s.startAt(from), s.startAt(to)
-	return (was == 0 || is == 0 || sameStart(was, is)) && !s.wasDown(from, to)
+// sameProcess says that nothing tells of a restart between a scrape and a sample.
+func sameProcess(s *scraped, from int64, p point) bool {
+	was, is := s.startAt(from), s.startOf(p)
+	return (was == 0 || is == 0 || sameStart(was, is)) && !s.wasDown(from, p.ts)
 }
 
 // fromZero says whether a series that is seen for the first time began at 0: its
 // target was scraped before without it, or the process is younger than the gate.
-func (t *tally) fromZero(b *batch, s *scraped, x *tracked, before process, ts int64) bool {
+func (t *tally) fromZero(b *batch, s *scraped, x *tracked, before process, p point) bool {
 	if t.Origin == 0 {
 		return false // the first window only sets the counters
 	}
-	if before.First != 0 && before.First < ts {
+	if before.First != 0 && before.First < p.ts {
 		return true
 	}
 	for _, up := range s.ups {
-		if up.ts < ts && up.v > 0 {
+		if up.ts < p.ts && up.v > 0 {
 			return true
 		}
 	}
 	origin := float64(t.Origin) / 1000
-	return s.startAt(ts) > origin || b.createdAt(x) > origin
+	return s.startOf(p) > origin || b.createdAt(x) > origin
 }
 
 // difference is what a known counter gained between two samples.
 func (t *tally) difference(s *scraped, x *tracked, last standing, p point, w *window) (float64, error) {
-	was, is := last.Start, s.startAt(p.ts)
+	was, is := last.Start, s.startOf(p)
+	began := s.began(p) && last.V > 0
 	switch {
 	case was != 0 && is != 0 && !sameStart(was, is):
 		return p.v, nil // restarted, whatever the values look like
 	case p.v >= last.V:
 		return p.v - last.V, nil
+	case began && was != 0:
+		return 0, nil // one counter of a process that goes on
 	}
-	if was == 0 && is == 0 && (p.v <= last.V/2 || s.wasDown(last.TS, p.ts)) {
+	if began || was == 0 && is == 0 && (p.v <= last.V/2 || s.wasDown(last.TS, p.ts)) {
 		if w.note("%s %s restarted; its counters start from 0", x.cohort, s.name) {
 			w.restarts[x.cohort].Bad++
 		}

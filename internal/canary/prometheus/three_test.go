@@ -100,6 +100,79 @@ func TestUpgradedServer(t *testing.T) {
 	}
 }
 
+// TestToldBeginnings: with created-timestamp-zero-ingestion a restart shows as zeros
+// between two scrapes, of every series at a moment of its own.
+func TestToldBeginnings(t *testing.T) {
+	for name, mute := range map[string]bool{"start times": false, "without": true} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			s := w.source()
+			value := map[string]int{} // requests by version and status
+			var sum total
+			var served, bad int64
+			born, began := map[string]bool{}, 5.0
+			for i := range 24 {
+				for _, version := range []string{"1", "2"} {
+					l := `job="web",instance="` + version + `",version="` + version + `"`
+					restart := version == "2" && (i == 8 || i == 10)
+					for j, status := range []string{"200", "404", "500"} {
+						series := `http_requests_total{` + l + `,status="` + status + `"}`
+						if restart {
+							delete(value, series)
+							delete(born, series)
+						}
+						if i < 3*j {
+							continue // the series is born later
+						}
+						if !born[series] {
+							born[series] = true
+							at := fake.Sample{TS: w.fake.Now() - 9000 + int64(1000*j)}
+							w.fake.Add(series, at)
+							w.fake.Add(`http_request_duration_seconds{`+l+`,status="`+status+`"}`, fake.Sample{TS: at.TS, Histogram: map[string]any{"count": "0", "sum": "0"}})
+						}
+						n := 40 + 3*i
+						if restart { // more than before: a fall does not tell
+							n = 5000
+						}
+						value[series] += n
+						if version == "2" && i > 1 {
+							served += int64(n)
+							if status == "500" {
+								bad += int64(n)
+							}
+						}
+						w.fake.Append(series, float64(value[series]))
+						w.fake.Add(`http_request_duration_seconds{`+l+`,status="`+status+`"}`, fake.Sample{TS: w.fake.Now(), Histogram: native(digits(value[series]), "0", digits(value[series]))})
+					}
+					w.fake.Append(`up{`+l+`}`, 1)
+					if !mute {
+						if restart {
+							began = float64(w.fake.Now()/1000 - 12)
+						}
+						start := 5.0
+						if version == "2" {
+							start = began
+						}
+						w.fake.Append(`process_start_time_seconds{`+l+`}`, start)
+					}
+				}
+				w.watch(s, 15, &sum)
+			}
+			got := sum.counts[canary.Errors].Canary
+			var times int64
+			for _, n := range sum.latency.Canary {
+				times += n
+			}
+			if len(sum.errs) > 0 || got.Bad != bad || got.N != served || times != served {
+				t.Errorf("counted %+v and %d response times of %d requests, %d of which failed; %v %q", got, times, served, bad, sum.errs, sum.notes)
+			}
+			if said(sum.notes, "fell back") || said(sum.notes, "other labels") || !said(sum.notes, "canary 2 restarted") {
+				t.Errorf("%q", sum.notes)
+			}
+		})
+	}
+}
+
 // TestClassicBucketsMadeNative: Prometheus 3 can turn classic histograms into
 // native ones with bounds of their own; only buckets with requests are shown.
 func TestClassicBucketsMadeNative(t *testing.T) {

@@ -232,7 +232,8 @@ func matches(l labels.Labels, ms []*labels.Matcher) bool {
 	return true
 }
 
-// matrix is the raw samples in [from, to].
+// matrix is the raw samples in (from, to], as of Prometheus 3; before, the left end
+// was part of it.
 func (s *Server) matrix(ms []*labels.Matcher, from, to int64) []any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -244,7 +245,7 @@ func (s *Server) matrix(ms []*labels.Matcher, from, to int64) []any {
 		var values, histograms []any
 		for _, x := range st.samples {
 			switch {
-			case x.TS < from || x.TS > to:
+			case x.TS <= from || x.TS > to:
 			case x.Histogram != nil:
 				histograms = append(histograms, []any{float64(x.TS) / 1000, x.Histogram})
 			default:
