@@ -58,6 +58,7 @@ type ours struct {
 	test       seqtest.Test
 	state      seqtest.TestState
 	spread     *seqtest.Spread
+	jumps      seqtest.Jumps
 	// fixed divides the evidence instead of a measured dispersion.
 	fixed float64
 }
@@ -70,9 +71,12 @@ func (o *ours) step(c seqtest.Counts) []bool {
 	clustered := false
 	// Only evidence that would decide is worth a look at the dispersion.
 	if o.spread != nil {
-		*o.spread = o.spread.Add(c)
+		*o.spread, o.jumps = o.spread.Add(c), o.jumps.Add(c.Canary)
 		if e >= o.thresholds[len(o.thresholds)-1] {
 			d := o.spread.Measure().Divisor()
+			if o.test.Process.Side == seqtest.Fail {
+				d, _ = seqtest.Doubt(*o.spread, o.jumps)
+			}
 			e, clustered = o.test.Tempered(o.state, d), d > 1
 		}
 	} else if o.fixed > 1 {

@@ -74,6 +74,8 @@ type clusters struct {
 	mean float64
 	// clients counts the failed clients instead: one for each cluster.
 	clients bool
+	// alone are the canary's: the baseline's errors come one by one.
+	alone bool
 }
 
 func (m clusters) side(r *rand.Rand, lambda, p float64) seqtest.Cohort {
@@ -95,12 +97,19 @@ func geometric(r *rand.Rand, mean float64) int64 {
 
 func (m clusters) history(r *rand.Rand) []seqtest.Cohort {
 	_, b := m.lambdas()
-	return times(ticks, func(int) seqtest.Cohort { return m.side(r, b, m.base) })
+	return times(m.ticks(), func(int) seqtest.Cohort { return m.baseline().side(r, b, m.base) })
+}
+
+func (m clusters) baseline() clusters {
+	if m.alone {
+		m.mean = 1
+	}
+	return m
 }
 
 func (m clusters) tick(r *rand.Rand, _ int) seqtest.Counts {
 	a, b := m.lambdas()
-	return seqtest.Counts{Canary: m.side(r, a, m.canary), Baseline: m.side(r, b, m.base)}
+	return seqtest.Counts{Canary: m.side(r, a, m.canary), Baseline: m.baseline().side(r, b, m.base)}
 }
 
 // varying has a rate of its own for every second, the same for both sides, and a

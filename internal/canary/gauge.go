@@ -101,11 +101,11 @@ func (r *reader) lnFail() float64 {
 	return r.leak
 }
 
-func (r *reader) lnPass() float64       { return 0 }
-func (r *reader) total() seqtest.Counts { return seqtest.Counts{} }
-func (r *reader) above() float64        { return 0 }
-func (r *reader) interval() Interval    { return Interval{} }
-func (r *reader) divisor() float64      { return 1 }
+func (r *reader) lnPass() float64          { return 0 }
+func (r *reader) total() seqtest.Counts    { return seqtest.Counts{} }
+func (r *reader) above() float64           { return 0 }
+func (r *reader) interval() Interval       { return Interval{} }
+func (r *reader) divisor() (float64, bool) { return 1, false }
 
 // levels are the mean readings of both sides.
 func (r *reader) levels() (canary, baseline float64) {

@@ -237,7 +237,8 @@ func (j *judge) blocking() []seqtest.Evidence {
 // nothing shows errors in clusters, which it was not made for.
 func (j *judge) failThreshold() float64 {
 	for i := range j.metrics {
-		if m := &j.metrics[i]; m.decides() && m.divisor() > 1 {
+		m := &j.metrics[i]
+		if d, _ := m.divisor(); m.decides() && d > 1 {
 			return seqtest.Threshold(j.plan.Alpha)
 		}
 	}
@@ -278,8 +279,8 @@ func (j *judge) metricReports() []MetricReport {
 			Ratio:    m.interval(),
 			Baseline: total.Baseline, Canary: total.Canary, AboveMS: m.above(),
 		}
-		if d := m.divisor(); d > 1 {
-			r.Divisor = d
+		if d, unknown := m.divisor(); d > 1 {
+			r.Divisor, r.Cautious = d, unknown
 		}
 		if g, ok := m.tester.(*reader); ok && m.seen {
 			canary, baseline := g.levels()

@@ -67,8 +67,10 @@ type MetricReport struct {
 	// AboveMS is the threshold of response times that the counts are for.
 	AboveMS float64 `json:"above_ms,omitempty"`
 	// Divisor is what the evidence was divided by because errors come in
-	// clusters, where that is more than 1.
-	Divisor float64 `json:"divisor,omitempty"`
+	// clusters, where that is more than 1. Cautious says that this is not known
+	// but assumed, for want of a history and of looks.
+	Divisor  float64 `json:"divisor,omitempty"`
+	Cautious bool    `json:"cautious,omitempty"`
 	// Gauge is the mean readings of a gauge.
 	Gauge *Gauge `json:"gauge,omitempty"`
 	// Seen is false for a metric that the source never delivered.

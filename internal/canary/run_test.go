@@ -150,7 +150,7 @@ func expect(t *testing.T, rep Report, verdict finding.Verdict, ended Ended, word
 
 // TestDemo holds the two numbers that the demo lives on, with the lag rule on.
 func TestDemo(t *testing.T) {
-	for _, c := range []struct{ rps, median, worst float64 }{{100, 9, 15}, {250, 4, 7}} {
+	for _, c := range []struct{ rps, median, worst float64 }{{100, 12, 18}, {250, 7, 9}} {
 		var after []float64
 		for seed := range uint64(40) {
 			rep := play(t, demoPlan(), traffic(seed, seqtest.Traffic{Canary: c.rps, Baseline: c.rps}, .02, 0))

@@ -204,10 +204,17 @@ func (j *judge) gaugeWhy(g *reader, r MetricReport) string {
 	return s
 }
 
-// clustered says that the evidence was divided.
+// clustered says that the evidence was divided. A fail that holds all the same need
+// not speak of caution.
 func clustered(r MetricReport) string {
 	if r.Divisor <= 1 {
 		return ""
+	}
+	switch {
+	case r.Cautious && r.Verdict == finding.Fail:
+		return ""
+	case r.Cautious:
+		return "; the evidence is divided by " + number(r.Divisor) + ", because so few looks could not tell errors in clusters from single ones"
 	}
 	what := "errors come"
 	if r.AboveMS > 0 {

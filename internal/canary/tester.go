@@ -20,8 +20,9 @@ type tester interface {
 	total() seqtest.Counts
 	above() float64
 	interval() Interval
-	// divisor is what the evidence was divided by, 1 for nothing.
-	divisor() float64
+	// divisor is what the evidence was divided by, 1 for nothing, and whether that is
+	// for want of looks instead of clusters that were seen.
+	divisor() (d float64, unknown bool)
 }
 
 // counter is the tester of a count.
@@ -31,9 +32,13 @@ type counter struct {
 	ratio      seqtest.Ratio
 	inverted   seqtest.RatioState
 	spread     seqtest.Spread
+	jumps      seqtest.Jumps
 	sum        seqtest.Counts
-	d          float64
 	fails, oks float64
+	// failing and passing are the divisors of the two, unknown says that the first
+	// is for want of looks.
+	failing, passing float64
+	unknown          bool
 }
 
 // oneSide is the tests of one direction.
@@ -45,7 +50,7 @@ type oneSide struct {
 
 func newCounter(m Metric, plan Plan, history []seqtest.Cohort) *counter {
 	lag := plan.Lag == LagOn
-	c := &counter{m: m, d: m.Dispersion, spread: seqtest.NewSpread(history)}
+	c := &counter{m: m, failing: m.Dispersion, passing: m.Dispersion, spread: seqtest.NewSpread(history)}
 	for _, swap := range []bool{false, true} {
 		if swap && m.Direction == Up || !swap && m.Direction == Down {
 			continue
@@ -104,7 +109,12 @@ func (c *counter) step(t *Tick) bool {
 	}
 	c.sum = c.sum.Plus(got)
 	c.spread = c.spread.Add(got)
-	c.d = math.Max(c.m.Dispersion, c.spread.Measure().Divisor())
+	c.jumps = c.jumps.Add(got.Canary)
+	c.passing = math.Max(c.m.Dispersion, c.spread.Measure().Divisor())
+	c.failing, c.unknown = seqtest.Doubt(c.spread, c.jumps)
+	if c.failing <= c.m.Dispersion {
+		c.failing, c.unknown = c.m.Dispersion, false
+	}
 	fails, passes := make([]float64, 0, 2), math.Inf(1)
 	for i := range c.sides {
 		s, x := &c.sides[i], got
@@ -112,22 +122,29 @@ func (c *counter) step(t *Tick) bool {
 			x = got.Swap()
 		}
 		s.failed, s.passed = s.fail.Step(s.failed, x), s.pass.Step(s.passed, x)
-		fails = append(fails, s.fail.Tempered(s.failed, c.d))
-		passes = math.Min(passes, s.pass.Tempered(s.passed, c.d))
+		fails = append(fails, s.fail.Tempered(s.failed, c.failing))
+		passes = math.Min(passes, s.pass.Tempered(s.passed, c.passing))
 	}
 	var es []seqtest.Evidence
 	for _, e := range fails {
 		es = append(es, seqtest.Evidence{LnE: e, Weight: 1})
 	}
 	c.fails, c.oks = seqtest.Combine(es), passes
-	c.inverted = c.ratio.StepTempered(c.inverted, got, c.d)
+	c.inverted = c.ratio.StepTempered(c.inverted, got, c.failing, c.passing)
 	return true
 }
 
 func (c *counter) lnFail() float64       { return c.fails }
 func (c *counter) lnPass() float64       { return c.oks }
 func (c *counter) total() seqtest.Counts { return c.sum }
-func (c *counter) divisor() float64      { return c.d }
+
+// divisor is that of the side that there is evidence for.
+func (c *counter) divisor() (float64, bool) {
+	if c.fails > 0 || c.failing == c.passing {
+		return c.failing, c.unknown
+	}
+	return c.passing, false
+}
 
 func (c *counter) above() float64 { return c.m.AboveMS }
 

@@ -141,14 +141,14 @@ func typical(known []int64) int {
 }
 
 // divisor is that of the threshold that tells most.
-func (x *timer) divisor() float64 {
+func (x *timer) divisor() (float64, bool) {
 	switch {
 	case x.at < 0:
-		return x.m.Dispersion
+		return x.m.Dispersion, false
 	case x.fails > 0:
-		return x.test.Divisor(x.state, x.at, x.m.Dispersion)
+		return x.test.Divisor(x.state, x.at, x.m.Dispersion), false
 	}
-	return x.test.PassDivisor(x.state, x.at, x.m.Dispersion)
+	return x.test.PassDivisor(x.state, x.at, x.m.Dispersion), false
 }
 
 func (x *timer) lnFail() float64 { return x.fails }

@@ -71,6 +71,18 @@ func (t tally) dispersion() Dispersion {
 	return d
 }
 
+// information is what the measured dispersion is worth, in ticks with a great many
+// errors each, and 0 while there is nothing to measure.
+func (t tally) information() (raw, ticks float64) {
+	if t.ticks < 2 || t.all.Bad == 0 {
+		return 1, 0
+	}
+	d := t.dispersion()
+	pq := d.Rate * (1 - d.Rate)
+	df := float64(t.ticks - 1)
+	return d.Raw, 2 * df * df / (2*float64(t.ticks) + math.Max(0, 1-6*pq)/pq*t.inverse)
+}
+
 // pairs is blocks of two sides that see the same world at the same time, as far as
 // the variance of what only one of them sees is concerned.
 type pairs struct {

@@ -58,10 +58,11 @@ func (r Ratio) Start() RatioState {
 }
 
 // Step adds one tick. The interval only ever narrows.
-func (r Ratio) Step(s RatioState, c Counts) RatioState { return r.StepTempered(s, c, 1) }
+func (r Ratio) Step(s RatioState, c Counts) RatioState { return r.StepTempered(s, c, 1, 1) }
 
-// StepTempered is [Ratio.Step] with a divisor for clustered errors.
-func (r Ratio) StepTempered(s RatioState, c Counts, divisor float64) RatioState {
+// StepTempered is [Ratio.Step] with divisors for clustered errors: of the evidence
+// for a FAIL, which raises the lower end, and of that for a PASS.
+func (r Ratio) StepTempered(s RatioState, c Counts, fail, pass float64) RatioState {
 	next := RatioState{
 		Low: s.Low, High: s.High,
 		lower: make([]TestState, len(r.rhos)),
@@ -71,13 +72,13 @@ func (r Ratio) StepTempered(s RatioState, c Counts, divisor float64) RatioState 
 		// What lies outside the interval stays outside, and need not be followed.
 		if rho > s.Low {
 			next.lower[i] = r.lower[i].Step(s.lower[i], c)
-			if r.lower[i].reaches(next.lower[i], divisor, r.threshold) {
+			if r.lower[i].reaches(next.lower[i], fail, r.threshold) {
 				next.Low = max(next.Low, rho)
 			}
 		}
 		if rho < s.High {
 			next.upper[i] = r.upper[i].Step(s.upper[i], c)
-			if r.upper[i].reaches(next.upper[i], divisor, r.threshold) {
+			if r.upper[i].reaches(next.upper[i], pass, r.threshold) {
 				next.High = min(next.High, rho)
 			}
 		}
