@@ -3,6 +3,7 @@ package canary
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 
@@ -33,9 +34,12 @@ func Bake(plan Plan, src Source, before []Sample) (Plan, Source, error) {
 	all := NewHistory(before, window)
 	plan.Bake, plan.Lag, plan.Share, plan.Steps = true, LagOff, 0, nil
 	plan.MinDuration = max(plan.MinDuration, plan.Deadline-plan.Interval)
-	plan.Metrics = slices.DeleteFunc(slices.Clone(plan.Metrics), func(m Metric) bool { return m.Kind == KindGauge })
+	plan.Metrics = slices.Clone(plan.Metrics)
 	for i := range plan.Metrics {
 		m := &plan.Metrics[i]
+		if m.Kind == KindGauge {
+			continue
+		}
 		ticks := all.Ticks[m.Name]
 		if m.Kind == KindLatency || m.AboveMS > 0 {
 			ticks = slowTicks(before, m.AboveMS)
@@ -132,7 +136,7 @@ func (b *beforeAfter) Sample(ctx context.Context) (Sample, error) {
 		}
 		counts[name] = seqtest.Counts{Canary: c.Canary, Baseline: sum}
 	}
-	s.Counts, s.Gauges, s.Conditions = counts, nil, nil
+	s.Counts, s.Gauges, s.Conditions = counts, b.gauges(b.next-1, s.Gauges), nil
 	if l := s.Latency; l != nil {
 		base := make([]int64, len(l.BoundsMS)+1)
 		if sameBounds(past.BoundsMS, l.BoundsMS) {
@@ -141,6 +145,26 @@ func (b *beforeAfter) Sample(ctx context.Context) (Sample, error) {
 		s.Latency = &Latency{BoundsMS: l.BoundsMS, Baseline: base, Canary: l.Canary}
 	}
 	return s, nil
+}
+
+// gauges puts the readings of the time before beside those of now. They are taken
+// look by look from as long before the rollout as the bake watches after it, so that
+// what grew before is not held against what grows now.
+func (b *beforeAfter) gauges(look int, now map[string]Gauge) map[string]Gauge {
+	i := look * len(b.before) / b.looks
+	if spare := len(b.before) - b.looks; spare >= 0 {
+		i = look + spare
+	}
+	if i >= len(b.before) {
+		return nil
+	}
+	out := map[string]Gauge{}
+	for name, g := range now {
+		if was, ok := b.before[i].Gauges[name]; ok {
+			out[name] = Gauge{Baseline: was.Baseline, Canary: g.Canary}
+		}
+	}
+	return out
 }
 
 var _ Source = (*beforeAfter)(nil)
@@ -162,6 +186,15 @@ func Before(rep Report, after bool) []Sample {
 				c.Baseline = c.Canary
 			}
 			s.Counts[name] = seqtest.Counts{Baseline: c.Baseline}
+		}
+		for name, g := range t.Gauges {
+			if after {
+				g.Baseline = g.Canary
+			}
+			if s.Gauges == nil {
+				s.Gauges = map[string]Gauge{}
+			}
+			s.Gauges[name] = Gauge{Baseline: g.Baseline, Canary: math.NaN()}
 		}
 		if t.Times != nil && rep.Latency != nil {
 			side := t.Times.Baseline

@@ -187,11 +187,16 @@ func (m Metric) passWords() string {
 
 // gaugeWhy is a gauge's sentence.
 func (j *judge) gaugeWhy(g *reader, r MetricReport) string {
+	if r.Gauge == nil && j.plan.Bake {
+		return r.Name + ": the source does not show it both before and after the rollout"
+	}
 	if r.Gauge == nil {
 		return r.Name + ": the source does not show it"
 	}
 	s := r.Name + " " + quantity(r.Gauge.Canary) + " (canary) and " + quantity(r.Gauge.Baseline) + " (baseline) on average"
 	switch {
+	case g.leak >= seqtest.Threshold(g.alpha) && j.plan.Bake:
+		s += "; since the rollout it keeps growing against the time before: a leak, unless it is only warming up"
 	case g.leak >= seqtest.Threshold(g.alpha):
 		s += "; the canary's keeps growing against the baseline's: a leak, unless the baseline is older and done growing"
 	case g.known && g.lower > 0:

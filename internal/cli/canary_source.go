@@ -96,6 +96,9 @@ func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, 
 	case servers == 1 && (len(c.Baseline) > 0 || len(c.Canary) > 0 || c.Probe):
 		return nil, nil, failure.New(failure.Usage, "leave --baseline, --canary and --probe out", "a monitoring service knows where both releases are")
 	}
+	if err := c.unused(); err != nil {
+		return nil, nil, err
+	}
 	if c.Host == "" {
 		return c.direct(s, nil)
 	}
@@ -110,6 +113,27 @@ func (c *canaryGateCmd) source(ctx context.Context, s *session) (canary.Source, 
 		return nil, nil, err
 	}
 	return src, func() { end(); _ = tun.Close() }, nil
+}
+
+// unused refuses what the chosen source would silently do without.
+func (c *canaryGateCmd) unused() error {
+	cloud := c.Datadog != "" || c.Cloudwatch != ""
+	for _, f := range []struct {
+		flag      string
+		pointless bool
+		hint      string
+	}{
+		{"--alert-rule", len(c.AlertRule) > 0 && c.Prometheus == "", "it needs --prometheus, which has the rules"},
+		{"--gauge-metric", len(c.GaugeMetric) > 0 && c.Prometheus == "", "it needs --prometheus"},
+		{"--bad-labels", c.BadLabels != "" && cloud, "name the failed requests with --errors-metric"},
+		{"--latency-metric", c.LatencyMetric != "" && c.LatencyMetric != "none" && cloud, "response times come from --prometheus, /metrics pages and --probe"},
+		{"--labels", c.Labels != "" && cloud, "write them into --requests-metric and --errors-metric"},
+	} {
+		if f.pointless {
+			return failure.New(failure.Usage, f.hint, "%s does nothing with this source", f.flag)
+		}
+	}
+	return nil
 }
 
 // direct is the source that the flags describe, through a tunnel if there is one.

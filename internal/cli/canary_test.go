@@ -108,6 +108,8 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 		"--bake --before gone.json":                        "no such file",
 		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --rolled-out 2999-01-01T00:00:00Z": "lies in the future",
 		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --alert-rule Web*":                 "--bake and --alert-rule exclude each other",
+		"--gauge-metric queue=jobs": "--gauge-metric does nothing with this source",
+		"--alert-rule Web*":         "--alert-rule does nothing with this source",
 		"calibrate":                 "no time before",
 		"calibrate --before r.html": "reading canary-gate report",
 		"--deadline 1ms":            "before the earliest possible pass",

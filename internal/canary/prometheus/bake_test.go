@@ -1,6 +1,7 @@
 package prometheus
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -26,7 +27,7 @@ func TestAlone(t *testing.T) {
 	w.run(300)
 	rollout := w.fake.Now()
 	fresh := w.pod("b:80", "2", 8)
-	fresh.slow, fresh.bad = .5, .25
+	fresh.slow, fresh.bad, fresh.memory = .5, .25, 20e6
 	w.run(20)
 	old.up, old.removed = false, true // its target is gone, as in a cluster
 
@@ -38,6 +39,9 @@ func TestAlone(t *testing.T) {
 	var n, all, slow int64
 	for _, p := range past {
 		n += p.Counts[canary.Errors].Baseline.N
+		if g := p.Gauges[Memory]; g.Baseline != 50e6 || !math.IsNaN(g.Canary) {
+			t.Errorf("memory before: %+v", g)
+		}
 		if p.Latency != nil {
 			for i, x := range p.Latency.Baseline {
 				all += x
@@ -66,6 +70,12 @@ func TestAlone(t *testing.T) {
 	// What came between the origin's scrape and the reset of the truth is a part of a scrape's.
 	if d := got.Canary.N - fresh.truth.N; d < 0 || d > 20*15 || got.Canary.Bad < got.Canary.N/5 || got.Baseline.N != 0 {
 		t.Errorf("counted %+v, served %+v", got, fresh.truth)
+	}
+	for i, gs := range sum.gauges {
+		// What the rollout replaced is part of the mean until it is three scrapes silent.
+		if g := gs[Memory]; !math.IsNaN(g.Baseline) || g.Canary != 70e6 && i > 1 {
+			t.Errorf("memory after, window %d: %+v", i, g)
+		}
 	}
 	if len(sum.latency.BoundsMS) == 0 || len(past) == 0 || past[0].Latency == nil || len(past[0].Latency.BoundsMS) != len(sum.latency.BoundsMS) {
 		t.Errorf("response times after in %v, before in %+v", sum.latency.BoundsMS, past[0].Latency)

@@ -65,6 +65,9 @@ func (s *Source) History(ctx context.Context, before time.Time, length, width ti
 			sample.Counts[metric] = seqtest.Counts{Baseline: c[baseline]}
 		}
 		sample.Latency = past.Latency.Take()
+		if s.cfg.Alone {
+			sample.Gauges = past.readings(b, end, true)
+		}
 		out = append(out, sample)
 	}
 	if s.cfg.Alone && s.tally.Origin == 0 && past.Latency.Bounds != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"slices"
@@ -231,7 +230,7 @@ func (s *Source) window(b *batch, end int64) (canary.Sample, error) {
 	if origin {
 		return canary.Sample{Origin: true, Notes: s.silent(b)}, nil
 	}
-	out := canary.Sample{Counts: map[string]seqtest.Counts{}, Gauges: gauges(b, end), Notes: w.notes}
+	out := canary.Sample{Counts: map[string]seqtest.Counts{}, Gauges: s.tally.readings(b, end, s.cfg.Alone), Notes: w.notes}
 	for metric, c := range w.counts {
 		out.Counts[metric] = seqtest.Counts{Baseline: c[baseline], Canary: c[canaries]}
 	}
@@ -266,40 +265,6 @@ func (s *Source) silent(b *batch) []string {
 		}
 	}
 	return notes
-}
-
-// gauges is the mean over each side's instances of their latest readings.
-func gauges(b *batch, end int64) map[string]canary.Gauge {
-	type mean struct {
-		sum float64
-		n   int
-	}
-	sums := map[string]*[2]mean{}
-	for _, t := range b.targets {
-		for metric, points := range t.gauges {
-			v := math.NaN()
-			for _, p := range points {
-				if p.ts <= end {
-					v = p.v
-				}
-			}
-			if math.IsNaN(v) || math.IsInf(v, 0) {
-				continue
-			}
-			if sums[metric] == nil {
-				sums[metric] = &[2]mean{}
-			}
-			sums[metric][t.cohort].sum += v
-			sums[metric][t.cohort].n++
-		}
-	}
-	out := map[string]canary.Gauge{}
-	for metric, m := range sums {
-		if m[baseline].n > 0 && m[canaries].n > 0 {
-			out[metric] = canary.Gauge{Baseline: m[baseline].sum / float64(m[baseline].n), Canary: m[canaries].sum / float64(m[canaries].n)}
-		}
-	}
-	return out
 }
 
 // interval is the time between two scrapes: the median of a target's, the

@@ -46,6 +46,8 @@ type pod struct {
 	rate  int
 	bad   float64
 	slow  float64
+	// memory is added to 50 MB.
+	memory float64
 }
 
 func newWorld(t *testing.T) *world {
@@ -116,7 +118,7 @@ func (w *world) scrapeAs(p *pod, label string) {
 		}
 		if !p.mute {
 			put(`process_start_time_seconds{`+p.labels+`}`, p.started)
-			put(`process_resident_memory_bytes{`+p.labels+`}`, 50e6)
+			put(`process_resident_memory_bytes{`+p.labels+`}`, 50e6+p.memory)
 		}
 	}
 	if !p.mute {
@@ -190,6 +192,7 @@ func (w *world) origin(s *Source) canary.Sample {
 type total struct {
 	counts  map[string]seqtest.Counts
 	latency canary.Latency
+	gauges  []map[string]canary.Gauge
 	notes   []string
 	errs    []error
 	windows int
@@ -218,6 +221,7 @@ func (w *world) ask(s *Source, sum *total) {
 		return
 	}
 	sum.windows++
+	sum.gauges = append(sum.gauges, got.Gauges)
 	for metric, c := range got.Counts {
 		if err := c.Check(); err != nil {
 			w.t.Error(metric, err)
