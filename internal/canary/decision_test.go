@@ -63,7 +63,7 @@ func TestSourceThatNeverAnswers(t *testing.T) {
 		return Sample{}, &Problem{Kind: "down", Cohort: "canary", Where: "http://c:1/metrics", Detail: "connection refused"}
 	})
 	expect(t, rep, finding.Inconclusive, EndedNoStart,
-		"the source never answered: canary http://c:1/metrics: connection refused", "(61 times)")
+		"the source never answered: canary http://c:1/metrics: connection refused", "(at 61 looks)")
 	if rep.DecidedAfterSeconds != 60 {
 		t.Errorf("after %v s", rep.DecidedAfterSeconds)
 	}
@@ -77,7 +77,7 @@ func TestOutageOfTheSourceInTheMiddle(t *testing.T) {
 		}
 		return steady(elapsed, window)
 	})
-	expect(t, rep, finding.Pass, EndedDecided, "(38 times)")
+	expect(t, rep, finding.Pass, EndedDecided, "(at 38 looks)")
 	if rep.DecidedAfterSeconds < 40 {
 		t.Errorf("a verdict after %v s, while nothing was seen", rep.DecidedAfterSeconds)
 	}

@@ -27,7 +27,7 @@ func (rep Report) HTML() string {
 		"quantile": func(p float64) string { return "p" + number(100*p) },
 		"share":    unbroken, "word": gateWord, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
 		"percent": percent, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
-		"duration": duration, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": rep.hurtWords, "count": count,
+		"after": after, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": rep.hurtWords, "count": count,
 	}).Parse(pageTemplate)
 	if err != nil {
 		return "" // a mistake in the template: a test catches it

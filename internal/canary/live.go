@@ -20,13 +20,16 @@ type Live struct {
 func NewLive(plan Plan) *Live { return &Live{plan: plan} }
 
 // Line is what is known after a tick: time, counts, and how far the evidence has
-// come towards each verdict. It has at most so many characters.
+// come towards each verdict. It has at most so many characters: where they are few,
+// the counts are left out.
 func (l *Live) Line(t Tick, width int) string {
 	parts := []string{"canary-gate " + duration(t.Seconds)}
+	short := []string{duration(t.Seconds)} // without counts, for a narrow terminal
 	if t.State == TickSkipped {
-		parts = append(parts, printable(t.Why))
+		parts, short = append(parts, printable(t.Why)), append(short, printable(t.Why))
 	} else if t.State != TickJudged {
-		parts = append(parts, strings.ReplaceAll(string(t.State), "_", "-"))
+		state := strings.ReplaceAll(string(t.State), "_", "-")
+		parts, short = append(parts, state), append(short, state)
 	}
 	if t.Share > 0 && len(l.plan.Steps) > 0 {
 		parts = append(parts, percent(t.Share)+" of the traffic")
@@ -40,13 +43,17 @@ func (l *Live) Line(t Tick, width int) string {
 			continue
 		}
 		c := l.last.Total[m.Name]
-		parts = append(parts, fmt.Sprintf("%s %s against %s  fail %s pass %s", printable(m.Name), share(c.Canary), share(c.Baseline),
-			meter(e.LnEFail/l.plan.failThreshold()), meter(e.LnEPass/seqtest.Threshold(l.plan.Beta))))
+		meters := fmt.Sprintf("fail %s pass %s", meter(e.LnEFail/l.plan.failThreshold()), meter(e.LnEPass/seqtest.Threshold(l.plan.Beta)))
+		parts = append(parts, fmt.Sprintf("%s %s against %s  %s", printable(m.Name), share(c.Canary), share(c.Baseline), meters))
+		short = append(short, printable(m.Name)+" "+meters)
 	}
 	if l.last.Why != "" {
-		parts = append(parts, printable(l.last.Why))
+		parts, short = append(parts, printable(l.last.Why)), append(short, printable(l.last.Why))
 	}
 	line := []rune(strings.Join(parts, " · "))
+	if len(line) > width {
+		line = []rune(strings.Join(short, " · "))
+	}
 	if len(line) > width {
 		line = append(line[:max(0, width-1)], '…')
 	}

@@ -151,6 +151,19 @@ func TestAtDeadline(t *testing.T) {
 	}
 	plan := demoPlan()
 	plan.AtDeadline = finding.Pass
+	// A policy is for a comparison, not for none.
+	for name, fn := range map[string]func(float64, float64) (Sample, error){
+		"no canary": func(e, w float64) (Sample, error) {
+			return errorCounts(seqtest.Cohort{}, seqtest.Cohort{N: 100}), nil
+		},
+		"nothing": func(e, w float64) (Sample, error) { return Sample{}, &Problem{Kind: "down", Detail: "gone"} },
+	} {
+		plan := plan
+		plan.StartWithin = 0
+		if rep := play(t, plan, fn); rep.Verdict != finding.Inconclusive || !strings.Contains(rep.Reason, "is for what was compared") || len(rep.Next) == 0 {
+			t.Errorf("%s: %s %s %q", name, rep.Verdict, rep.Reason, rep.Next)
+		}
+	}
 	rep := play(t, plan, func(e, w float64) (Sample, error) {
 		if e > 3 {
 			return Sample{}, &Problem{Kind: "several-processes", Detail: "counters jump", Fatal: true}

@@ -29,6 +29,9 @@ type Report struct {
 	// said; Fired names those that failed the gate.
 	Conditions []Condition `json:"conditions,omitempty"`
 	Fired      []string    `json:"fired,omitempty"`
+	// Done is what the run's hooks did after the verdict, Next what is left to do.
+	Done []string `json:"done,omitempty"`
+	Next []string `json:"next,omitempty"`
 	// Preview says how long a verdict takes at the traffic that was seen.
 	Preview string `json:"preview,omitempty"`
 	// Problems are what went wrong on the way, each with how often.

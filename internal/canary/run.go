@@ -145,7 +145,7 @@ func (r *runner) watch(ctx context.Context) Ended {
 		return EndedDecided
 	}
 	if !r.advance(ctx, r.elapsed()) {
-		return EndedRefused
+		return r.stopped(ctx)
 	}
 	for {
 		sample, err := r.src.Sample(ctx)
@@ -167,15 +167,20 @@ func (r *runner) watch(ctx context.Context) Ended {
 			return EndedNoStart
 		}
 		if !r.advance(ctx, elapsed) {
-			if ctx.Err() != nil {
-				return EndedInterrupted
-			}
-			return EndedRefused
+			return r.stopped(ctx)
 		}
 		if r.deps.Sleep(ctx, r.pause(r.deps.Now().Sub(r.start))) != nil {
 			return EndedInterrupted
 		}
 	}
+}
+
+// stopped is why a run ends whose traffic could not be moved.
+func (r *runner) stopped(ctx context.Context) Ended {
+	if ctx.Err() != nil {
+		return EndedInterrupted
+	}
+	return EndedRefused
 }
 
 // advance moves the traffic to the step that is due. The time of a step in which
@@ -190,7 +195,10 @@ func (r *runner) advance(ctx context.Context, elapsed time.Duration) bool {
 	r.step++
 	share := r.plan.Steps[r.step]
 	if r.deps.Advance != nil {
-		if err := r.deps.Advance(ctx, share); err != nil {
+		if err := r.deps.Advance(ctx, share); err != nil && ctx.Err() != nil {
+			r.note(elapsed.Seconds(), "interrupted while the canary was being given "+percent(share)+" of the traffic: see what it gets")
+			return false
+		} else if err != nil {
 			r.fatal = "giving the canary " + percent(share) + " of the traffic: " + err.Error()
 			t := Tick{Seconds: elapsed.Seconds(), State: TickSkipped, Why: r.problem(&Problem{Kind: "step", Detail: r.fatal, Fatal: true})}
 			r.judge.add(&t)
@@ -357,7 +365,7 @@ func (r *runner) report(ended Ended) Report {
 		rep.Latency = &Latency{BoundsMS: r.judge.bounds, Baseline: none(), Canary: none()}
 	}
 	for _, n := range r.notes {
-		rep.Notes = append(rep.Notes, "after "+duration(n.After)+": "+n.Text+times(n.Count))
+		rep.Notes = append(rep.Notes, after(n.After, "at the start")+": "+n.Text+times(n.Count))
 	}
 	rep.conclude(r.judge, r.fatal)
 	return rep
@@ -386,10 +394,16 @@ func (rep *Report) conclude(j *judge, fatal string) {
 		}).Text
 	}
 	rep.Reason = rep.Plan.reworded(rep.sentence(j, fatal))
-	if rep.Ended == EndedDeadline && rep.Verdict == finding.Inconclusive && (j.plan.AtDeadline == finding.Pass || j.plan.AtDeadline == finding.Fail) {
+	switch {
+	case rep.Ended != EndedDeadline || rep.Verdict != finding.Inconclusive:
+	case j.plan.AtDeadline == finding.Pass && (j.ticks == 0 || j.held != ""):
+		// A policy may cut a comparison short; it cannot stand in for one.
+		rep.Reason += "; the policy for the deadline, pass, is for what was compared"
+	case j.plan.AtDeadline == finding.Pass, j.plan.AtDeadline == finding.Fail:
 		rep.Verdict = j.plan.AtDeadline
 		rep.Reason = "the policy for the deadline, not the numbers': " + rep.Reason
 	}
+	rep.Next = rep.next(j, fatal)
 }
 
 // traffic is what the first metric that was counted has seen.

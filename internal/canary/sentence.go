@@ -10,7 +10,7 @@ import (
 
 // Headline is the verdict with its time: "FAIL after 4 s".
 func (rep Report) Headline() string {
-	return strings.ToUpper(string(rep.Verdict)) + " after " + duration(rep.DecidedAfterSeconds)
+	return strings.ToUpper(string(rep.Verdict)) + " " + after(rep.DecidedAfterSeconds, "at once")
 }
 
 // sentence is the reason of the verdict, for people.
@@ -57,7 +57,7 @@ func (rep *Report) sentence(j *judge, fatal string) string {
 
 // failSentence is one culprit: counts first, then how much worse at least.
 func failSentence(m MetricReport) string {
-	s := m.label() + " " + count(m.Canary.Bad) + " of " + count(m.Canary.N) +
+	s := m.counted() + " " + count(m.Canary.Bad) + " of " + count(m.Canary.N) +
 		" against " + count(m.Baseline.Bad) + " of " + count(m.Baseline.N)
 	if m.Ratio.Low >= 1.1 {
 		s += "; at least " + atLeast(m.Ratio.Low) + "× worse"
@@ -70,7 +70,7 @@ func (rep *Report) allCounts() string {
 	var parts []string
 	for _, m := range rep.Metrics {
 		if m.Gate == Block && m.Seen {
-			parts = append(parts, bothCounts(m.label(), m.Canary, m.Baseline))
+			parts = append(parts, bothCounts(m.counted(), m.Canary, m.Baseline))
 		}
 	}
 	if len(parts) == 0 {
@@ -83,6 +83,14 @@ func (rep *Report) allCounts() string {
 func (m MetricReport) label() string {
 	if m.AboveMS > 0 {
 		return m.Name + " > " + milliseconds(m.AboveMS)
+	}
+	return m.Name
+}
+
+// counted is the label before counts.
+func (m MetricReport) counted() string {
+	if m.AboveMS > 0 {
+		return m.label() + ":"
 	}
 	return m.Name
 }
@@ -147,7 +155,7 @@ func (j *judge) metricWhy(m *metricState, r MetricReport) string {
 	if g, ok := m.tester.(*reader); ok {
 		return j.gaugeWhy(g, r)
 	}
-	both := bothCounts(r.label(), r.Canary, r.Baseline)
+	both := bothCounts(r.counted(), r.Canary, r.Baseline)
 	needed := odds(seqtest.Threshold(j.plan.Alpha))
 	if m.decides() {
 		needed = odds(j.failThreshold())

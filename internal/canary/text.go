@@ -16,24 +16,32 @@ func (rep Report) Text(w io.Writer) error {
 	fmt.Fprintf(&b, "%s %s: %s\n", rep.Plan.what(), rep.Headline(), printable(rep.Reason))
 	shown := rep.shown()
 	for _, m := range shown {
-		if len(shown) > 1 || m.Gate != Block || m.Verdict != rep.Verdict {
+		if (len(shown) > 1 || m.Gate != Block || m.Verdict != rep.Verdict) && !strings.Contains(rep.Reason, m.Why) {
 			fmt.Fprintf(&b, "  %-12s  %s\n", gateWord(m), printable(m.Why))
 		}
 	}
 	if line := rep.sparkline(40); line != "" {
-		fmt.Fprintf(&b, "  evidence      %s\n", line)
+		fmt.Fprintf(&b, "  evidence      %s  (%s)\n", line, rep.sparkWords())
 	}
 	if rep.Verdict == finding.Fail && rep.Hurt > 0 {
 		fmt.Fprintf(&b, "  hurt          %s\n", rep.hurtWords())
 	}
 	for _, p := range rep.Problems {
-		fmt.Fprintf(&b, "  problem       %s%s\n", printable(p.Message), times(p.Count))
+		if p.Count > 1 || !strings.Contains(rep.Reason, p.Message) {
+			fmt.Fprintf(&b, "  problem       %s%s\n", printable(p.Message), times(p.Count))
+		}
 	}
 	for _, n := range head(rep.Notes, 5) {
 		fmt.Fprintf(&b, "  note          %s\n", printable(n))
 	}
 	if rep.Verdict == finding.Inconclusive && rep.Preview != "" {
 		fmt.Fprintf(&b, "  forecast      %s\n", rep.Preview)
+	}
+	for _, d := range rep.Done {
+		fmt.Fprintf(&b, "  done          %s\n", printable(d))
+	}
+	for _, n := range rep.Next {
+		fmt.Fprintf(&b, "  next          %s\n", printable(n))
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -44,6 +52,12 @@ func (rep Report) Text(w io.Writer) error {
 func (rep Report) Summary() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s:** %s\n\n", rep.Headline(), markdown(rep.Reason))
+	for _, d := range rep.Done {
+		fmt.Fprintf(&b, "Done: %s\n\n", markdown(d))
+	}
+	for _, n := range rep.Next {
+		fmt.Fprintf(&b, "Next: %s\n\n", markdown(n))
+	}
 	now, then := rep.Plan.sides()
 	fmt.Fprintf(&b, "| metric | %s | %s | ratio (%s) | verdict |\n|---|---|---|---|---|\n", now, then, percent(1-rep.Plan.Alpha))
 	for _, m := range rep.shown() {
@@ -146,7 +160,7 @@ func times(n int) string {
 	if n == 1 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d times)", n)
+	return fmt.Sprintf(" (at %d looks)", n)
 }
 
 func head(lines []string, n int) []string {
@@ -192,6 +206,14 @@ func (rep Report) sparkline(width int) string {
 		line = append(line, blocks[int(min(max(v, 0), 1)*float64(len(blocks)-1))])
 	}
 	return string(line)
+}
+
+// sparkWords say what a full block of the sparkline is.
+func (rep Report) sparkWords() string {
+	if rep.Verdict == finding.Pass {
+		return "a full block is enough for a pass"
+	}
+	return "a full block is enough for a fail"
 }
 
 // printable keeps what others wrote (addresses, metric names) on its line.

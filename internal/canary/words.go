@@ -131,6 +131,15 @@ func duration(s float64) string {
 	}
 }
 
+// after writes when something happened: "after 4 s", or a word for the first
+// tenth of a second.
+func after(s float64, begin string) string {
+	if s < 0.1 {
+		return begin
+	}
+	return "after " + duration(s)
+}
+
 // odds writes evidence as odds against one: "110 : 1", "3e9 : 1".
 func odds(ln float64) string {
 	log10 := ln / math.Ln10

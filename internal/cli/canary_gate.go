@@ -59,6 +59,16 @@ func (p *probePath) UnmarshalText(text []byte) (err error) {
 }
 
 func (c *canaryGateCmd) run(ctx context.Context, s *session) (*outcome, error) {
+	o, err := c.answer(ctx, s)
+	if err != nil && ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		// Exit code 1 would be a fail, which nobody has proven.
+		err = failure.New(failure.Inconclusive, "", "interrupted: there is no verdict")
+	}
+	return o, err
+}
+
+// answer is what was asked for: a verdict, a forecast, a calibration.
+func (c *canaryGateCmd) answer(ctx context.Context, s *session) (*outcome, error) {
 	if c.Replay != "" {
 		return c.replay()
 	}
@@ -129,7 +139,10 @@ func (c *canaryGateCmd) watch(ctx context.Context, s *session, plan canary.Plan,
 	if rep.Ended == canary.EndedDecided {
 		state.done()
 	}
-	err = errors.Join(err, hooks.after(context.WithoutCancel(ctx), rep), c.write(rep))
+	undoing := hooks.after(context.WithoutCancel(ctx), &rep)
+	if wrote := errors.Join(undoing, c.write(rep)); wrote != nil {
+		err = wrote // worse news than an interruption
+	}
 	o := canaryOutcome(rep)
 	o.report, o.headline = &c.reportFlags, rep.Headline()
 	return o, err

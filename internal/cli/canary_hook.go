@@ -18,17 +18,21 @@ import (
 )
 
 // canaryHooks are the user's programs that the gate runs.
-type canaryHooks struct{ step, fail *target.Command }
+type canaryHooks struct {
+	step, fail *target.Command
+	// given is the share that the canary was given last, in percent.
+	given float64
+}
 
-func (c *canaryGateCmd) hooks(s *session) (canaryHooks, error) {
-	var h canaryHooks
+func (c *canaryGateCmd) hooks(s *session) (*canaryHooks, error) {
+	h := &canaryHooks{}
 	for _, x := range []struct {
 		flag, text string
 		to         **target.Command
 	}{{"step-hook", c.StepHook, &h.step}, {"on-fail", c.OnFail, &h.fail}} {
 		argv, err := words(x.flag, x.text)
 		if err != nil {
-			return h, err
+			return nil, err
 		}
 		if len(argv) > 0 {
 			*x.to = &target.Command{Argv: argv, Environ: os.Environ(), Timeout: c.HookLimit, Output: s.Stderr}
@@ -38,17 +42,29 @@ func (c *canaryGateCmd) hooks(s *session) (canaryHooks, error) {
 }
 
 // advance gives the canary a share of the traffic.
-func (h canaryHooks) advance(ctx context.Context, share float64) error {
+func (h *canaryHooks) advance(ctx context.Context, share float64) error {
 	if h.step == nil {
 		return nil
 	}
+	h.given = share * 100 // a hook that fails may have done it
 	return h.step.Do(ctx, []string{"FAIRLEAD_WEIGHT=" + strconv.FormatFloat(share*100, 'f', -1, 64)})
 }
 
 // after runs what is to be run after a fail: first the traffic is taken away from
-// the canary, then whatever else was asked for.
-func (h canaryHooks) after(ctx context.Context, rep canary.Report) error {
+// the canary, then whatever else was asked for. The report says what was done,
+// and what is not.
+func (h *canaryHooks) after(ctx context.Context, rep *canary.Report) error {
+	if rep.Verdict == finding.Inconclusive && h.step != nil && h.given > 0 {
+		rep.Next = append(rep.Next, fmt.Sprintf("the canary keeps its %v %% of the traffic; to take it away: FAIRLEAD_WEIGHT=0 %s", h.given, strings.Join(h.step.Argv, " ")))
+	}
 	if rep.Verdict != finding.Fail {
+		return nil
+	}
+	if h.step == nil && h.fail == nil {
+		rep.Next = append(rep.Next, "nothing was undone: take the traffic away from the canary, or roll back (fairlead rollback --env ENVIRONMENT); --on-fail does it at once")
+		if rep.Plan.Bake {
+			rep.Next = []string{"nothing was undone: roll back (fairlead rollback --env ENVIRONMENT); --on-fail does it at once"}
+		}
 		return nil
 	}
 	env := []string{"FAIRLEAD_VERDICT=" + string(rep.Verdict), "FAIRLEAD_REASON=" + finding.Printable(rep.Reason)}
@@ -56,11 +72,15 @@ func (h canaryHooks) after(ctx context.Context, rep canary.Report) error {
 	if h.step != nil {
 		if serr := h.step.Do(ctx, append(env, "FAIRLEAD_WEIGHT=0")); serr != nil {
 			err = failure.New(failure.Service, "the canary may still get traffic: take it away by hand", "--step-hook after a fail: %w", serr)
+		} else {
+			rep.Done = append(rep.Done, "the canary gets no traffic any more: --step-hook was run with weight 0")
 		}
 	}
 	if h.fail != nil {
 		if ferr := h.fail.Do(ctx, env); ferr != nil {
 			err = errors.Join(err, failure.New(failure.Service, "what it was to undo may still be there", "--on-fail: %w", ferr))
+		} else {
+			rep.Done = append(rep.Done, "--on-fail was run: "+strings.Join(h.fail.Argv, " "))
 		}
 	}
 	return err

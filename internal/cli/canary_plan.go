@@ -104,18 +104,59 @@ func progress(s *session, plan canary.Plan) func(canary.Tick) {
 	if s.format == "json" {
 		return nil
 	}
-	live := canary.NewLive(plan)
+	live, forecast := canary.NewLive(plan), forecaster(s, plan)
+	s.logf("canary-gate: a look every %s, for %s at most", plan.Interval, plan.Deadline)
 	if s.Terminal {
-		return func(t canary.Tick) { fmt.Fprintf(s.Stderr, "\r\x1b[K%s", live.Line(t, 110)) }
+		return func(t canary.Tick) {
+			forecast(t)
+			fmt.Fprintf(s.Stderr, "\r\x1b[K%s", live.Line(t, s.width()))
+		}
 	}
 	spoken := 0.0
 	return func(t canary.Tick) {
+		forecast(t)
 		text := live.Line(t, 400)
 		if t.Seconds-spoken >= 60 {
 			spoken = t.Seconds
 			fmt.Fprintln(s.Stderr, text)
 		}
 	}
+}
+
+// forecaster says once how long a verdict takes at the traffic that there is, as
+// soon as some looks have shown it, where the history has not said so before.
+func forecaster(s *session, plan canary.Plan) func(canary.Tick) {
+	_, said := plan.Seen()
+	said = said || plan.Bake
+	looks, begin := 0, 0.0
+	return func(t canary.Tick) {
+		if said {
+			return
+		}
+		if t.State != canary.TickJudged {
+			if looks == 0 {
+				begin = t.Seconds
+			}
+			return
+		}
+		if looks++; looks < 6 {
+			return
+		}
+		if text := plan.Forecast(t, t.Seconds-begin); text != "" {
+			said = true
+			clearLine(s)
+			s.logf("canary-gate: %s", text)
+		}
+	}
+}
+
+// width is how long a line on the terminal may be.
+func (s *session) width() int {
+	if s.Width == nil {
+		return 110
+	}
+	// A line that fills the last column is wrapped by some terminals.
+	return max(20, s.Width()-1)
 }
 
 // clearLine takes the live line away, so that the answer begins on a fresh one.

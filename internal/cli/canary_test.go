@@ -89,8 +89,10 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 	if code, out := gate(100); code != 1 || read(t, shifted) != "50/\n50/\n0/fail\n" || read(t, undone) != "/fail\n" {
 		t.Errorf("bad: exit code %d, hooks %q, %q: %s", code, read(t, shifted), read(t, undone), out)
 	}
-	if page := read(t, "r.html"); !strings.Contains(page, "<b>FAIL</b>") {
-		t.Error("the page does not say FAIL")
+	for _, want := range []string{"<b>FAIL</b>", "Done: the canary gets no traffic any more", "Done: --on-fail was run"} {
+		if page := read(t, "r.html"); !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
 	}
 	// The verdict follows from the report alone.
 	for _, format := range []string{"text", "json"} {
@@ -127,6 +129,37 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 	}
 }
 
+// TestCanaryInterruptedHook: a run that is cut short while traffic is moved has
+// no verdict, and says what the canary may have.
+func TestCanaryInterruptedHook(t *testing.T) {
+	b, c := newRelease(t, 0), newRelease(t, 0)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	code, out, errs := fairlead(ctx, "canary-gate", "--baseline", b.URL, "--canary", c.URL, "--step", "5", "--step-hook", "sleep 20")
+	for _, want := range []string{"interrupted; so far nothing was counted", "interrupted while the canary was being given 5 %", "keeps its 5 % of the traffic", "FAIRLEAD_WEIGHT=0 sleep 20"} {
+		if code != 3 || !strings.Contains(out, want) {
+			t.Errorf("exit code %d, %q is missing in:\n%s%s", code, want, out, errs)
+		}
+	}
+	// Interrupted before it has begun.
+	cancel()
+	if code, _, errs := fairlead(ctx, "canary-gate", "--prometheus", b.URL, "--baseline-labels", "a=1", "--canary-labels", "a=2"); code != 3 || !strings.Contains(errs, "interrupted: there is no verdict") {
+		t.Errorf("exit code %d: %s", code, errs)
+	}
+}
+
+// TestCanaryNothingUndone: a fail without hooks says what is left to do.
+func TestCanaryNothingUndone(t *testing.T) {
+	b, c := newRelease(t, 0), newRelease(t, 100)
+	code, out, errs := fairlead(t.Context(), "canary-gate", "--baseline", b.URL, "--canary", c.URL, "--interval", "20ms", "--deadline", "20s")
+	if code != 1 || !strings.Contains(out, "next          nothing was undone: ") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
+	if !strings.Contains(errs, "a look every 20ms, for 20s at most") {
+		t.Errorf("it does not say what it does: %s", errs)
+	}
+}
+
 // TestCanaryState cancels a gate and runs it again.
 func TestCanaryState(t *testing.T) {
 	dir := t.TempDir()
@@ -135,8 +168,8 @@ func TestCanaryState(t *testing.T) {
 	args := []string{"canary-gate", "--baseline", b.URL, "--canary", c.URL, "--interval", "20ms", "--min-duration", "700ms", "--deadline", "20s", "--state", "state.json", "--state-key", "sha256:1", "--report", "r.json"}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	if code, out, _ := fairlead(ctx, args...); code == 0 || !strings.Contains(out, "interrupted") {
-		t.Fatalf("cancelled: exit code %d: %s", code, out)
+	if code, out, errs := fairlead(ctx, args...); code != 3 || !strings.Contains(out, "interrupted") || strings.Contains(errs, "context") {
+		t.Fatalf("cancelled: exit code %d: %s%s", code, out, errs)
 	}
 	var saved canary.Saved
 	if err := json.Unmarshal([]byte(read(t, "state.json")), &saved); err != nil || len(saved.Report.Ticks) < 3 {

@@ -28,7 +28,9 @@ type Env struct {
 	Getenv func(string) string
 	// Terminal says whether Stderr is a terminal, for live progress.
 	Terminal bool
-	Now      func() time.Time
+	// Width is how many columns it has just now; nil for the usual.
+	Width func() int
+	Now   func() time.Time
 }
 
 // root is the whole grammar. The order is the order of the chain.

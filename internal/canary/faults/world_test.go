@@ -89,7 +89,8 @@ type world struct {
 	wrong            time.Duration // of the runner's clock
 	baseline, canary *app
 	fake             *fake.Server
-	server           *httptest.Server
+	net              *network
+	server           string
 	elapsed          int
 	skew             int // seconds between the scrapes of both sides
 	event            func(w *world, second int)
@@ -99,20 +100,17 @@ type world struct {
 const begin = 1_800_000_000
 
 func newWorld(t *testing.T, badShare float64, set func(*world)) *world {
-	w := &world{t: t, now: time.Unix(begin, 0), fake: fake.New(begin * 1000)}
+	w := &world{t: t, net: &network{hosts: map[string]*listener{}}, now: time.Unix(begin, 0), fake: fake.New(begin * 1000)}
 	for _, x := range []struct {
 		side  string
 		share float64
 		to    **app
 	}{{"baseline", 0.005, &w.baseline}, {"canary", badShare, &w.canary}} {
 		a := &app{side: x.side, rand: rand.New(rand.NewPCG(7, uint64(len(x.side)))), rate: 40, share: x.share, started: begin - 100}
-		srv := httptest.NewServer(a)
-		t.Cleanup(srv.Close)
-		a.url = srv.URL
+		a.url = w.net.serve(t, x.side, a)
 		*x.to = a
 	}
-	w.server = httptest.NewServer(w.fake)
-	t.Cleanup(w.server.Close)
+	w.server = w.net.serve(t, "prometheus", w.fake)
 	if set != nil {
 		set(w)
 	}
@@ -165,7 +163,7 @@ func (w *world) scrape(a *app) {
 func (w *world) source(kind string) canary.Source {
 	w.t.Helper()
 	if kind == "scrape" {
-		s, err := scrape.New(scrape.Config{Baseline: []string{w.baseline.url}, Canary: []string{w.canary.url}, Timeout: 300 * time.Millisecond})
+		s, err := scrape.New(scrape.Config{Baseline: []string{w.baseline.url}, Canary: []string{w.canary.url}, Timeout: 300 * time.Millisecond, Transport: w.net.transport()})
 		if err != nil {
 			w.t.Fatal(err)
 		}
@@ -174,7 +172,7 @@ func (w *world) source(kind string) canary.Source {
 	match := func(side string) []series.Matcher {
 		return []series.Matcher{{Label: "release", Op: "=", Value: side}}
 	}
-	s, err := prometheus.New(prometheus.Config{URL: w.server.URL, Baseline: match("baseline"), Canary: match("canary"),
+	s, err := prometheus.New(prometheus.Config{URL: w.server, Transport: w.net.transport(), Baseline: match("baseline"), Canary: match("canary"),
 		Timeout: 300 * time.Millisecond, MaxBytes: 4 << 20, Now: func() time.Time { return w.now.Add(w.wrong) }})
 	if err != nil {
 		w.t.Fatal(err)
