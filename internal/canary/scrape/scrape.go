@@ -14,6 +14,7 @@ package scrape
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -57,6 +58,7 @@ type Source struct {
 	counters  []series.Counter
 	instances []*instance
 	begun     bool
+	looks     int // since then
 	// histogram is the one that is read, times what its buckets add up to.
 	histogram series.Selector
 	times     times.Counter
@@ -155,6 +157,9 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		return canary.Sample{}, err
 	}
 	s.chooseHistogram(answers, errs)
+	if err := s.same(answers, errs); err != nil {
+		return canary.Sample{}, err
+	}
 	next := make([]*snapshot, len(s.instances))
 	for i, in := range s.instances {
 		if errs[i] != nil {
@@ -228,6 +233,7 @@ func (s *Source) fetchAll(ctx context.Context) ([]answer, []error) {
 // baseline address that is left out.
 func (s *Source) absent(errs []error, sample *canary.Sample) error {
 	var first, last error
+	said := false
 	answering := 0
 	for i, in := range s.instances {
 		if errs[i] == nil {
@@ -245,15 +251,28 @@ func (s *Source) absent(errs []error, sample *canary.Sample) error {
 			in.last = nil
 			continue
 		}
-		// The canary's absence is the more important news.
-		if first == nil || in.cohort == "canary" {
+		if first == nil {
 			first = errs[i]
+		}
+		if in.cohort == "canary" && !said {
+			said = true
+			first = both(first, errs[i])
 		}
 	}
 	if first == nil && answering == 0 {
 		return last
 	}
 	return first
+}
+
+// both names a baseline and a canary that are away together; of a canary alone it
+// is the error.
+func both(first, canarys error) error {
+	var b, c *canary.Problem
+	if first == canarys || !errors.As(first, &b) || !errors.As(canarys, &c) || b.Cohort == c.Cohort {
+		return canarys
+	}
+	return &canary.Problem{Kind: c.Kind, Where: c.Where, Detail: b.Error() + " · " + c.Error()}
 }
 
 // settle chooses the counter in automatic mode.
