@@ -34,8 +34,8 @@ const maxAddress = 1500
 // answer is what came back.
 type answer struct {
 	series []rawSeries
-	// infos are remarks of the server that do not touch the numbers.
-	infos []string
+	// remarks are the server's about the expression: it may not say what it seems to.
+	remarks []string
 }
 
 // rawSeries is one series of a matrix or vector.
@@ -114,7 +114,7 @@ func (c *client) query(ctx context.Context, expr string, at int64) (answer, erro
 	if err := json.Unmarshal(env.Data, &data); err != nil {
 		return answer{}, c.problem("not-prometheus", "the answer is not Prometheus'")
 	}
-	out := answer{infos: env.Infos}
+	out := answer{remarks: env.Warnings}
 	switch data.ResultType {
 	case "matrix", "vector":
 		if err := json.Unmarshal(data.Result, &out.series); err != nil {
@@ -218,11 +218,18 @@ func (c *client) judge(status int, media string, env envelope, broken error) (en
 		return env, c.problem("status", "answered %q%s", excerpt(env.Status), said)
 	case env.IsPartial:
 		return env, c.problem("partial", "the answer is partial: some storage did not answer")
-	case len(env.Warnings) > 0:
-		return env, c.problem("partial", "the answer may be partial: %s", excerpt(env.Warnings[0]))
+	}
+	for _, text := range env.Warnings {
+		if !strings.HasPrefix(text, remark) {
+			return env, c.problem("partial", "the answer may be partial: %s", excerpt(text))
+		}
 	}
 	return env, nil
 }
+
+// remark begins a warning that is about the expression, not about what could not be
+// asked (Prometheus' util/annotations).
+const remark = "PromQL warning: "
 
 func (c *client) problem(kind, format string, args ...any) *canary.Problem {
 	return &canary.Problem{Kind: kind, Where: c.where(), Detail: "prometheus " + c.where() + ": " + fmt.Sprintf(format, args...)}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +24,8 @@ type conditions struct {
 	asked []rules.Condition
 	// since is when a rule began to hold, server time, by side and name.
 	since map[string]int64
+	// told are the rules that the server had a remark about.
+	told map[string]bool
 }
 
 func (c *conditions) state() map[string]int64 {
@@ -49,39 +52,54 @@ func (s *Source) loadRules(ctx context.Context, at int64) ([]string, error) {
 		p.Fatal = true
 		return nil, p
 	}
-	if len(chosen) > maxRules {
-		p := s.client.problem("rules", "%d alerting rules are more than %d: choose some by name", len(chosen), maxRules)
-		p.Fatal = true
-		return nil, p
-	}
 	foreign, err := s.foreign(ctx, at, chosen)
 	if err != nil {
 		return nil, err
 	}
-	c := &conditions{since: s.since}
+	c := &conditions{since: s.since, told: map[string]bool{}}
 	if c.since == nil {
 		c.since = map[string]int64{}
 	}
 	var notes, names []string
 	for _, r := range chosen {
 		if i := slices.IndexFunc(r.Names, func(n string) bool { return foreign[n] }); i >= 0 {
-			left = append(left, rules.Left{Name: r.Name, Why: r.Names[i] + " has no series with the labels of either side"})
+			left = append(left, rules.Left{Name: r.Name + " (" + r.Names[i] + ")", Why: "there are series, but none with the labels of either side"})
 			continue
 		}
 		c.asked = append(c.asked, r)
 		names = append(names, r.Name)
 	}
+	if len(names) > maxRules {
+		p := s.client.problem("rules", "%d alerting rules are more than %d: choose some by name", len(names), maxRules)
+		p.Fatal = true
+		return nil, p
+	}
 	if len(names) > 0 {
 		notes = append(notes, plural(len(names), "alerting rule is", "alerting rules are")+" asked of each side: "+strings.Join(names, ", "))
 	}
-	for _, l := range left {
-		notes = append(notes, "alerting rule "+l.Name+" cannot be asked of one side: "+excerpt(l.Why))
-	}
+	notes = append(notes, leftOut(left)...)
 	if len(names)+len(left) == 0 {
 		notes = append(notes, "the server has no alerting rules")
 	}
 	s.rules = c
 	return notes, nil
+}
+
+// leftOut names the rules that are not asked, those with the same reason together.
+func leftOut(left []rules.Left) []string {
+	var whys []string
+	names := map[string][]string{}
+	for _, l := range left {
+		if names[l.Why] == nil {
+			whys = append(whys, l.Why)
+		}
+		names[l.Why] = append(names[l.Why], l.Name)
+	}
+	var notes []string
+	for _, why := range whys {
+		notes = append(notes, plural(len(names[why]), "alerting rule", "alerting rules")+" cannot be asked of one side ("+excerpt(why)+"): "+strings.Join(names[why], ", "))
+	}
+	return notes
 }
 
 func plural(n int, one, many string) string {
@@ -103,7 +121,7 @@ func (s *Source) foreign(ctx context.Context, at int64, chosen []rules.Condition
 	if len(all) == 0 {
 		return nil, nil
 	}
-	any := series.Matcher{Label: "__name__", Op: "=~", Value: strings.Join(all, "|")}
+	any := series.Matcher{Label: "__name__", Op: "=~", Value: alternatives(all)}
 	ours, err := s.names(ctx, at, any)
 	if err != nil {
 		return nil, err
@@ -119,6 +137,15 @@ func (s *Source) foreign(ctx context.Context, at int64, chosen []rules.Condition
 		}
 	}
 	return out, nil
+}
+
+// alternatives is a pattern for names, which may hold any characters.
+func alternatives(names []string) string {
+	quoted := make([]string, len(names))
+	for i, n := range names {
+		quoted[i] = regexp.QuoteMeta(n)
+	}
+	return strings.Join(quoted, "|")
 }
 
 // askRules evaluates every rule for each side. One that the server cannot
@@ -143,6 +170,10 @@ func (s *Source) askRules(ctx context.Context, at int64) ([]canary.Condition, []
 			if err != nil {
 				return nil, nil, err
 			}
+			if len(a.remarks) > 0 && !s.rules.told[r.Name] {
+				s.rules.told[r.Name] = true
+				notes = append(notes, "alerting rule "+r.Name+": the server says "+excerpt(a.remarks[0]))
+			}
 			if len(a.series) == 0 {
 				continue
 			}
@@ -160,7 +191,7 @@ func (s *Source) askRules(ctx context.Context, at int64) ([]canary.Condition, []
 			}
 		}
 		if broken != nil {
-			notes = append(notes, "alerting rule "+r.Name+" cannot be asked of one side: "+broken.Detail)
+			notes = append(notes, leftOut([]rules.Left{{Name: r.Name, Why: broken.Detail}})...)
 			continue
 		}
 		keep = append(keep, r)

@@ -24,6 +24,7 @@ func TestRules(t *testing.T) {
 		alert("Host", `node_load1 > 4`, 0),
 		alert("Unborn", `rate(payment_failures_total[1m]) > 0`, 0),
 		alert("Watchdog", `vector(1)`, 0),
+		alert("Dog", `vector(2)`, 0),
 		alert("Broken", `up * on () up > 0`, 0),
 	}}})
 	failing := false
@@ -46,7 +47,7 @@ func TestRules(t *testing.T) {
 	s := w.source(func(c *Config) { c.Rules = []string{"*"} })
 	w.fake.Append(`node_load1{instance="host"}`, 9)
 	origin := w.origin(s)
-	for _, want := range [][]string{{"4 alerting rules", "Errors", "Everywhere", "Unborn", "Broken"}, {"Host cannot be asked", "node_load1"}, {"Watchdog cannot be asked"}} {
+	for _, want := range [][]string{{"4 alerting rules", "Errors", "Everywhere", "Unborn", "Broken"}, {"1 alerting rule cannot be asked", "none with the labels", ": Host (node_load1)"}, {"cannot be asked", "reads no series", ": Watchdog, Dog"}} {
 		if !said(origin.Notes, want...) {
 			t.Errorf("notes %q lack %q", origin.Notes, want)
 		}
@@ -72,9 +73,18 @@ func TestRules(t *testing.T) {
 	if len(got) != 3 || got["Errors"].Canary || !got["Everywhere"].Canary || !got["Everywhere"].Baseline || got["Unborn"].Canary {
 		t.Errorf("%+v", got)
 	}
-	if !said(origin.Notes, "Broken cannot be asked") && s.rules != nil && len(s.rules.asked) != 3 {
+	if !said(origin.Notes, "cannot be asked", "Broken") && s.rules != nil && len(s.rules.asked) != 3 {
 		t.Errorf("asked %+v", s.rules.asked)
 	}
+	// A remark about an expression is no partial answer; it is told once.
+	w.fake.Warn(`PromQL warning: bucket label "le" is missing`)
+	if got, notes := look(45); len(got) != 3 || !said(notes, "rule Errors: the server says", "bucket label") {
+		t.Errorf("%+v %q", got, notes)
+	}
+	if _, notes := look(30); said(notes, "bucket label") {
+		t.Errorf("%q", notes)
+	}
+	w.fake.Warn()
 	failing = true
 	if got, _ := look(45); got["Errors"].Canary {
 		t.Error("fires before its time")

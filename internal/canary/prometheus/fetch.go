@@ -95,7 +95,7 @@ func (s *Source) metadata(ctx context.Context, c cohort, counted []rawSeries, ov
 		names = append(names, strings.TrimSuffix(counter.Requests.Name, "_total")+"_created")
 	}
 	slices.Sort(names)
-	name := series.Matcher{Label: "__name__", Op: "=~", Value: strings.Join(names, "|")}
+	name := series.Matcher{Label: "__name__", Op: "=~", Value: alternatives(names)}
 	if !s.byInstance[c] {
 		a, err := s.client.query(ctx, series.Selector{}.With(append([]series.Matcher{name}, s.labels[c]...)...)+over, at)
 		if err != nil || len(a.series) > 0 {

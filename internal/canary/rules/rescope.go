@@ -47,7 +47,7 @@ func Split(baseline, canary []series.Matcher) (b, c Scope) {
 // expressions that record them, since recording usually loses the labels. The
 // names are those of the metrics that are read. An error says why the expression
 // cannot be narrowed.
-func Rescope(expr string, records map[string]Record, to Scope) (scoped string, names []string, err error) {
+func Rescope(expr string, records map[string][]Record, to Scope) (scoped string, names []string, err error) {
 	e, err := parse(expr)
 	if err != nil {
 		return "", nil, err
@@ -76,12 +76,12 @@ func parse(expr string) (parser.Expr, error) {
 	if len(expr) > most {
 		return nil, fmt.Errorf("it is longer than %d bytes", most)
 	}
-	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true}).ParseExpr(expr)
+	return parser.NewParser(parser.Options{EnableExperimentalFunctions: true, ExperimentalDurationExpr: true, EnableExtendedRangeSelectors: true, EnableBinopFillModifiers: true}).ParseExpr(expr)
 }
 
 // rewriter walks an expression and rebuilds it.
 type rewriter struct {
-	records map[string]Record
+	records map[string][]Record
 	to      Scope
 	names   map[string]bool
 	selects int
@@ -168,11 +168,11 @@ func (r *rewriter) selector(v *parser.VectorSelector, more []*labels.Matcher, de
 		return nil, fmt.Errorf("%s has no metric name of its own", v)
 	}
 	own = append(own, more...)
-	if rec, ok := r.records[name]; ok {
+	if recs := r.records[name]; len(recs) > 0 {
 		if depth >= maxDepth {
 			return nil, fmt.Errorf("recording rule %s refers to itself, or too deep", name)
 		}
-		return r.recorded(name, rec, v, own, depth)
+		return r.recorded(name, recs, v, own, depth)
 	}
 	for _, shared := range r.to.Shared {
 		if other := contradiction(own, shared); other != "" {
@@ -198,35 +198,6 @@ func (r *rewriter) selector(v *parser.VectorSelector, more []*labels.Matcher, de
 	}
 	r.names[name] = true
 	return v, nil
-}
-
-// recorded is a recorded series' own expression, narrowed.
-func (r *rewriter) recorded(name string, rec Record, v *parser.VectorSelector, own []*labels.Matcher, depth int) (parser.Expr, error) {
-	if v.OriginalOffset != 0 || v.OriginalOffsetExpr != nil || v.Timestamp != nil || v.StartOrEnd != 0 {
-		return nil, fmt.Errorf("%s reads a recorded series at another time", v)
-	}
-	if rec.Expr == "" {
-		return nil, fmt.Errorf("several rules record %s", name)
-	}
-	var pass []*labels.Matcher
-	for _, m := range own {
-		if value, fixed := rec.Labels[m.Name]; fixed {
-			if !m.Matches(value) {
-				return nil, fmt.Errorf("%s does not match what records it", v)
-			}
-			continue
-		}
-		pass = append(pass, m)
-	}
-	e, err := parse(rec.Expr)
-	if err != nil {
-		return nil, fmt.Errorf("recording rule %s: %w", name, err)
-	}
-	inner, err := r.expr(e, pass, depth+1)
-	if err != nil {
-		return nil, err
-	}
-	return &parser.ParenExpr{Expr: inner}, nil
 }
 
 // contradiction is the condition that excludes a shared label's value, or "".

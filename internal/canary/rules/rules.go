@@ -9,6 +9,7 @@ package rules
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -33,8 +34,10 @@ type Record struct {
 
 // Set is all rules of a server.
 type Set struct {
-	Alerts  []Alert
-	Records map[string]Record
+	Alerts []Alert
+	// Records are the rules that record a name: several, as one for each service,
+	// tell themselves apart by the labels that they give.
+	Records map[string][]Record
 }
 
 // Parse reads the data of /api/v1/rules. A rule whose kind is not known is an
@@ -55,7 +58,7 @@ func Parse(data []byte) (Set, error) {
 	if err := json.Unmarshal(data, &doc); err != nil {
 		return Set{}, fmt.Errorf("reading rules: %w", err)
 	}
-	out := Set{Records: map[string]Record{}}
+	out := Set{Records: map[string][]Record{}}
 	for _, g := range doc.Groups {
 		for _, r := range g.Rules {
 			switch r.Type {
@@ -68,12 +71,10 @@ func Parse(data []byte) (Set, error) {
 					out.Alerts = append(out.Alerts, a)
 				}
 			case "recording":
-				if other, twice := out.Records[r.Name]; twice && other.Expr != r.Query {
-					// Several expressions record one name: which one is meant cannot be told.
-					out.Records[r.Name] = Record{Expr: ""}
-					continue
+				rec := Record{Expr: r.Query, Labels: r.Labels}
+				if !slices.ContainsFunc(out.Records[r.Name], func(o Record) bool { return o.Expr == rec.Expr && maps.Equal(o.Labels, rec.Labels) }) {
+					out.Records[r.Name] = append(out.Records[r.Name], rec)
 				}
-				out.Records[r.Name] = Record{Expr: r.Query, Labels: r.Labels}
 			default:
 				return Set{}, fmt.Errorf("reading rules: group %q has a rule of the unknown kind %q", g.Name, r.Type)
 			}
@@ -104,7 +105,8 @@ func (s Set) Choose(patterns []string, baseline, canary []series.Matcher) ([]Con
 	for _, a := range s.Alerts {
 		chosen := false
 		for _, p := range patterns {
-			ok, err := path.Match(p, a.Name)
+			// A name may hold a slash, which is nothing special in it.
+			ok, err := path.Match(unslashed(p), unslashed(a.Name))
 			if err != nil {
 				return nil, nil, fmt.Errorf("pattern %q: %w", p, err)
 			}
@@ -138,6 +140,8 @@ func (s Set) Choose(patterns []string, baseline, canary []series.Matcher) ([]Con
 	}
 	return out, left, nil
 }
+
+func unslashed(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
 
 func (s Set) some() string {
 	var names []string

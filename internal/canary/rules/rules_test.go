@@ -20,12 +20,16 @@ func labelSet(t testing.TB, text string) []series.Matcher {
 
 func TestRescope(t *testing.T) {
 	_, to := Split(labelSet(t, `job="web",version="1"`), labelSet(t, `job="web",version="2"`))
-	records := map[string]Record{
-		"job:errors:rate5m": {Expr: `sum by (job) (rate(http_requests_total{status=~"5.."}[5m]))`},
-		"job:all:rate5m":    {Expr: `sum by (job) (rate(http_requests_total[5m]))`, Labels: map[string]string{"tier": "web"}},
-		"job:ratio:rate5m":  {Expr: `job:errors:rate5m / job:all:rate5m`},
-		"loop":              {Expr: `loop + 1`},
-		"twice":             {},
+	slo := func(id, expr string) Record {
+		return Record{Expr: expr, Labels: map[string]string{"slo": id, "window": "5m"}}
+	}
+	records := map[string][]Record{
+		"job:errors:rate5m": {{Expr: `sum by (job) (rate(http_requests_total{status=~"5.."}[5m]))`}},
+		"job:all:rate5m":    {{Expr: `sum by (job) (rate(http_requests_total[5m]))`, Labels: map[string]string{"tier": "$web"}}},
+		"job:ratio:rate5m":  {{Expr: `job:errors:rate5m / ignoring (tier) job:all:rate5m`}},
+		"loop":              {{Expr: `loop + 1`}},
+		"rw":                {{Expr: `sum(r)`, Labels: map[string]string{"verb": "read"}}, {Expr: `sum(w)`, Labels: map[string]string{"verb": "write"}}},
+		"slo:ratio":         {slo("web", `sum(rate(bad[5m]))`), slo("mail", `sum(rate(lost[5m]))`), slo("mail", `sum(rate(late[5m]))`)},
 	}
 	for name, c := range map[string]struct{ in, want, err string }{
 		"plain":             {`up == 0`, `up{job="web",version="2"} == 0`, ""},
@@ -34,12 +38,17 @@ func TestRescope(t *testing.T) {
 		"another service":   {`errors{job="mail"} > 3`, ``, `it is about job="mail"`},
 		"shared pattern":    {`errors{job=~"w.*"} > 3`, `errors{job="web",job=~"w.*",version="2"} > 3`, ""},
 		"quantile":          {`histogram_quantile(0.99, sum by (le) (rate(t_bucket[5m]))) > 0.5`, `histogram_quantile(0.99, sum by (le) (rate(t_bucket{job="web",version="2"}[5m]))) > 0.5`, ""},
-		"recorded":          {`job:ratio:rate5m{job="web"} > 0.05`, `((sum by (job) (rate(http_requests_total{job="web",status=~"5..",version="2"}[5m]))) / (sum by (job) (rate(http_requests_total{job="web",version="2"}[5m])))) > 0.05`, ""},
-		"recorded, range":   {`max_over_time(job:all:rate5m{tier="web"}[10m]) > 9`, `max_over_time((sum by (job) (rate(http_requests_total{job="web",version="2"}[5m])))[10m:]) > 9`, ""},
+		"recorded":          {`job:ratio:rate5m{job="web"} > 0.05`, `((sum by (job) (rate(http_requests_total{job="web",status=~"5..",version="2"}[5m]))) / ignoring (tier) label_replace((sum by (job) (rate(http_requests_total{job="web",version="2"}[5m]))), "tier", "$$web", "", "")) > 0.05`, ""},
+		"recorded, range":   {`max_over_time(job:all:rate5m{tier="$web"}[10m]) > 9`, `max_over_time(label_replace((sum by (job) (rate(http_requests_total{job="web",version="2"}[5m]))), "tier", "$$web", "", "")[10m:]) > 9`, ""},
 		"recorded, other":   {`job:all:rate5m{tier="db"} > 9`, ``, "does not match what records it"},
 		"recorded, offset":  {`job:all:rate5m offset 1w > 9`, ``, "at another time"},
 		"recorded, loop":    {`loop > 9`, ``, "too deep"},
-		"recorded, twice":   {`twice > 9`, ``, "several rules record twice"},
+		"recorded, twice":   {`slo:ratio{slo="mail"} > 9`, ``, `several rules record slo:ratio{slo="mail"}`},
+		"recorded, a slo":   {`max without (window) (slo:ratio{slo="web"} > 9)`, `max without (window) (label_replace(label_replace((sum(rate(bad{job="web",version="2"}[5m]))), "slo", "web", "", ""), "window", "5m", "", "") > 9)`, ""},
+		"recorded, both":    {`sum(slo:ratio{slo!="mail"} or rw) > 9`, `sum(label_replace(label_replace((sum(rate(bad{job="web",version="2"}[5m]))), "slo", "web", "", ""), "window", "5m", "", "") or (label_replace((sum(r{job="web",version="2"})), "verb", "read", "", "") or label_replace((sum(w{job="web",version="2"})), "verb", "write", "", ""))) > 9`, ""},
+		"recorded, no slo":  {`slo:ratio{slo="ftp"} > 9`, ``, "does not match what records it"},
+		"recorded, between": {`increase(loop[5m] smoothed) > 9`, ``, "between its samples"},
+		"fill":              {`a + fill(0) b > 1`, `a{job="web",version="2"} + fill (0) b{job="web",version="2"} > 1`, ""},
 		"offset":            {`errors > 2 * errors offset 1d`, `errors{job="web",version="2"} > 2 * errors{job="web",version="2"} offset 1d`, ""},
 		"subquery":          {`max_over_time(rate(errors[1m])[5m:30s]) > 1`, `max_over_time(rate(errors{job="web",version="2"}[1m])[5m:30s]) > 1`, ""},
 		"absent":            {`absent(up)`, `absent(up{job="web",version="2"})`, ""},
@@ -102,7 +111,7 @@ func TestChoose(t *testing.T) {
 		{"type":"alerting","name":"Errors","query":"job:e > 1","duration":300},
 		{"type":"alerting","name":"Errors","query":"job:e > 9","duration":0},
 		{"type":"alerting","name":"Watchdog","query":"vector(1)","duration":0},
-		{"type":"alerting","name":"Slow","query":"slow > 1","duration":60}]}]}`))
+		{"type":"alerting","name":"Slow(disk/net)","query":"slow > 1","duration":60}]}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +130,9 @@ func TestChoose(t *testing.T) {
 	if got, left, err := set.Choose([]string{"Sl*"}, b, c); err != nil || len(got) != 1 || len(left) != 0 {
 		t.Errorf("%+v %+v %v", got, left, err)
 	}
+	if got, _, err := set.Choose([]string{"Slow(disk/net)"}, b, c); err != nil || len(got) != 1 {
+		t.Errorf("a name with a slash: %+v %v", got, err)
+	}
 	if _, _, err := set.Choose([]string{"Typo"}, b, c); err == nil || !strings.Contains(err.Error(), "Watchdog") {
 		t.Errorf("a pattern that matches nothing: %v", err)
 	}
@@ -138,7 +150,7 @@ func FuzzRescope(f *testing.F) {
 		f.Add(s)
 	}
 	_, to := Split(labelSet(f, `job="web",version="1"`), labelSet(f, `job="web",version="2"`))
-	records := map[string]Record{"rec": {Expr: "sum(inner)"}}
+	records := map[string][]Record{"rec": {{Expr: "sum(inner)"}}}
 	f.Fuzz(func(t *testing.T, text string) {
 		got, names, err := Rescope(text, records, to)
 		if err != nil {
