@@ -35,7 +35,7 @@ func (rep *Report) next(j *judge, fatal string) []string {
 		return []string{"see what is wrong with the baseline first; then run it again"}
 	case last.Kind != "" && last.Kind != "step":
 		return last.next()
-	case rep.passNeverComes():
+	case j.plan.passNeverComes():
 		return []string{"give --margin more than 0: a canary that is just as good can never prove to be better"}
 	}
 	return []string{"decide by the numbers above, or run it again with a later --deadline or more traffic"}
@@ -43,8 +43,8 @@ func (rep *Report) next(j *judge, fatal string) []string {
 
 // passNeverComes says that a metric that decides asks a canary to be better than
 // its baseline before it passes.
-func (rep *Report) passNeverComes() bool {
-	for _, m := range rep.Plan.Metrics {
+func (p Plan) passNeverComes() bool {
+	for _, m := range p.Metrics {
 		if m.Gate == Block && m.Kind == KindCount && m.Pass.Rho <= 1 && m.Pass.Delta <= 0 && !m.IfSeen {
 			return true
 		}
@@ -74,6 +74,15 @@ func (p ProblemReport) next() []string {
 func (w *shareWatch) held() bool {
 	_, _, ok := w.mismatch()
 	return ok
+}
+
+// Opening says what a run is about to do.
+func (p Plan) Opening() string {
+	s := "a look every " + duration(p.Interval.Seconds()) + ", until there is a verdict or " + duration(p.Deadline.Seconds()) + " have passed"
+	if p.passNeverComes() {
+		s += "; a canary that is just as good does not pass: its margin is 0"
+	}
+	return s
 }
 
 // Forecast says how long a verdict takes at the traffic that a tick's judged

@@ -105,7 +105,7 @@ func progress(s *session, plan canary.Plan) func(canary.Tick) {
 		return nil
 	}
 	live, forecast := canary.NewLive(plan), forecaster(s, plan)
-	s.logf("canary-gate: a look every %s, for %s at most", plan.Interval, plan.Deadline)
+	s.logf("canary-gate: %s", plan.Opening())
 	if s.Terminal {
 		return func(t canary.Tick) {
 			forecast(t)

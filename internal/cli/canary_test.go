@@ -155,7 +155,7 @@ func TestCanaryNothingUndone(t *testing.T) {
 	if code != 1 || !strings.Contains(out, "next          nothing was undone: ") {
 		t.Errorf("exit code %d: %s", code, out)
 	}
-	if !strings.Contains(errs, "a look every 20ms, for 20s at most") {
+	if !strings.Contains(errs, "a look every 0.02 s, until there is a verdict or 20 s have passed") {
 		t.Errorf("it does not say what it does: %s", errs)
 	}
 }

@@ -232,17 +232,20 @@ func (s *Source) fetchAll(ctx context.Context) ([]answer, []error) {
 // absent decides what missing answers mean: an error that skips the tick, or a
 // baseline address that is left out.
 func (s *Source) absent(errs []error, sample *canary.Sample) error {
-	var first, last error
-	said := false
+	var base, can, wait error // the first of each side; wait is one that may return
 	answering := 0
 	for i, in := range s.instances {
-		if errs[i] == nil {
+		switch {
+		case errs[i] == nil:
 			if in.cohort == "baseline" {
 				answering++
 			}
 			continue
+		case in.cohort == "canary" && can == nil:
+			can = errs[i]
+		case in.cohort == "baseline" && base == nil:
+			base = errs[i]
 		}
-		last = errs[i]
 		in.misses++
 		if in.cohort == "baseline" && in.misses > patience {
 			if in.misses == patience+1 {
@@ -251,26 +254,26 @@ func (s *Source) absent(errs []error, sample *canary.Sample) error {
 			in.last = nil
 			continue
 		}
-		if first == nil {
-			first = errs[i]
-		}
-		if in.cohort == "canary" && !said {
-			said = true
-			first = both(first, errs[i])
+		if wait == nil {
+			wait = errs[i]
 		}
 	}
-	if first == nil && answering == 0 {
-		return last
+	switch {
+	case can != nil && (base == nil || wait == can && answering > 0):
+		return can
+	case can != nil:
+		return both(base, can)
+	case wait == nil && answering == 0:
+		return base
 	}
-	return first
+	return wait
 }
 
-// both names a baseline and a canary that are away together; of a canary alone it
-// is the error.
-func both(first, canarys error) error {
+// both names a baseline and a canary that are away together.
+func both(base, can error) error {
 	var b, c *canary.Problem
-	if first == canarys || !errors.As(first, &b) || !errors.As(canarys, &c) || b.Cohort == c.Cohort {
-		return canarys
+	if !errors.As(base, &b) || !errors.As(can, &c) {
+		return can
 	}
 	return &canary.Problem{Kind: c.Kind, Where: c.Where, Detail: b.Error() + " · " + c.Error()}
 }
