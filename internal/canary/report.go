@@ -1,8 +1,10 @@
 package canary
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -140,6 +142,45 @@ type Evidence struct {
 	// Low and High are the interval for the ratio, where there is one.
 	Low  float64  `json:"low,omitempty"`
 	High *float64 `json:"high,omitempty"`
+}
+
+// MarshalJSON writes six digits, which charts do not need more of: evidence is
+// computed again from the counts.
+func (e Evidence) MarshalJSON() ([]byte, error) {
+	out := appendShort([]byte(`{"ln_e_fail":`), e.LnEFail)
+	out = appendShort(append(out, `,"ln_e_pass":`...), e.LnEPass)
+	if e.Low != 0 {
+		out = appendShort(append(out, `,"low":`...), e.Low)
+	}
+	if e.High != nil {
+		out = appendShort(append(out, `,"high":`...), *e.High)
+	}
+	return append(out, '}'), nil
+}
+
+func appendShort(out []byte, x float64) []byte { return strconv.AppendFloat(out, x, 'g', 6, 64) }
+
+// JSON is the report as a document for people, too: a tick stands on one line.
+func (rep Report) JSON() ([]byte, error) {
+	ticks := rep.Ticks
+	rep.Ticks = nil
+	data, err := json.MarshalIndent(rep, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	b.Write(bytes.TrimSuffix(data, []byte("null\n}")))
+	b.WriteString("[")
+	for i, t := range ticks {
+		line, err := json.Marshal(t)
+		if err != nil {
+			return nil, err
+		}
+		b.WriteString(map[bool]string{true: "\n    ", false: ",\n    "}[i == 0])
+		b.Write(line)
+	}
+	b.WriteString("\n  ]\n}\n")
+	return b.Bytes(), nil
 }
 
 // ProblemReport is a problem and how often it happened.

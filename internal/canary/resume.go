@@ -9,11 +9,22 @@ import (
 )
 
 // save hands what is known to whoever keeps it. A file that cannot be written is
-// a note and no reason to stop watching.
-func (r *runner) save() {
+// a note and no reason to stop watching. A long run has much to write: it is left
+// out at looks where it would take more than a twentieth of the time, but not at
+// the last one.
+func (r *runner) save(last bool) {
 	if r.deps.Save == nil {
 		return
 	}
+	begin := r.deps.Now()
+	if !last && begin.Sub(r.saved) < 20*r.saving {
+		r.unsaved = true
+		return
+	}
+	defer func() {
+		r.saved, r.unsaved = r.deps.Now(), false
+		r.saving = r.saved.Sub(begin)
+	}()
 	s := Saved{Schema: 1, Report: r.report(EndedInterrupted), Notes: r.notes, Step: r.step}
 	if src, ok := r.src.(Resumable); ok && r.origin {
 		if state, err := src.State(); err == nil {

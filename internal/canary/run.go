@@ -65,6 +65,9 @@ func Run(ctx context.Context, plan Plan, src Source, deps Deps) (Report, error) 
 		return Report{}, err
 	}
 	ended := r.watch(ctx)
+	if r.unsaved {
+		r.save(true)
+	}
 	report := r.report(ended)
 	if ended == EndedInterrupted {
 		return report, ctx.Err()
@@ -134,6 +137,11 @@ type runner struct {
 	step     int
 	stepped  time.Duration
 	settling bool
+	// saved is when the state was kept last, which took saving; unsaved when a look
+	// was left out since.
+	saved   time.Time
+	saving  time.Duration
+	unsaved bool
 }
 
 // elapsed is the time watched, over all processes.
@@ -154,7 +162,7 @@ func (r *runner) watch(ctx context.Context) Ended {
 		}
 		elapsed := r.elapsed()
 		r.record(elapsed, sample, err)
-		r.save()
+		r.save(false)
 		here := elapsed - r.before
 		switch {
 		case r.judge.decided():

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -216,11 +215,11 @@ func canaryOutcome(rep canary.Report) *outcome {
 }
 
 func writeReport(path string, rep canary.Report) error {
-	data, err := json.MarshalIndent(rep, "", "  ")
+	data, err := rep.JSON()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(path, append(data, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(path, data, 0o644); err != nil {
 		return failure.New(failure.Usage, "", "--report: %w", err)
 	}
 	return nil
