@@ -180,7 +180,7 @@ func (c *canaryGateCmd) direct(s *session, tun *tunnel.Tunnel) (canary.Source, f
 	if err != nil {
 		return nil, nil, err
 	}
-	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Alone: c.Bake, Counters: counters, Latency: latency, Transport: transport})
+	src, err := scrape.New(scrape.Config{Baseline: c.Baseline, Canary: c.Canary, Alone: c.Bake, Counters: counters, Latency: latency, Transport: via})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -17,7 +17,9 @@ type Ratio struct {
 // RatioState is an interval after some ticks; the zero value is not usable, see
 // [Ratio.Start]. Low is 0 and High infinite while nothing is known.
 type RatioState struct {
-	Low, High    float64
+	Low, High float64
+	// lower are the tests of the last ratios, upper those of the first ones: what
+	// lies outside the interval stays outside, and is not followed.
 	lower, upper []TestState
 }
 
@@ -63,24 +65,26 @@ func (r Ratio) Step(s RatioState, c Counts) RatioState { return r.StepTempered(s
 // StepTempered is [Ratio.Step] with divisors for clustered errors: of the evidence
 // for a FAIL, which raises the lower end, and of that for a PASS.
 func (r Ratio) StepTempered(s RatioState, c Counts, fail, pass float64) RatioState {
-	next := RatioState{
-		Low: s.Low, High: s.High,
-		lower: make([]TestState, len(r.rhos)),
-		upper: make([]TestState, len(r.rhos)),
+	next := RatioState{Low: s.Low, High: s.High}
+	for len(s.lower) > 0 && r.rhos[len(r.rhos)-len(s.lower)] <= s.Low {
+		s.lower = s.lower[1:]
 	}
-	for i, rho := range r.rhos {
-		// What lies outside the interval stays outside, and need not be followed.
-		if rho > s.Low {
-			next.lower[i] = r.lower[i].Step(s.lower[i], c)
-			if r.lower[i].reaches(next.lower[i], fail, r.threshold) {
-				next.Low = max(next.Low, rho)
-			}
+	next.lower = slices.Clone(s.lower)
+	for i := range next.lower {
+		at := len(r.rhos) - len(next.lower) + i
+		next.lower[i] = r.lower[at].Step(next.lower[i], c)
+		if r.lower[at].reaches(next.lower[i], fail, r.threshold) {
+			next.Low = max(next.Low, r.rhos[at])
 		}
-		if rho < s.High {
-			next.upper[i] = r.upper[i].Step(s.upper[i], c)
-			if r.upper[i].reaches(next.upper[i], pass, r.threshold) {
-				next.High = min(next.High, rho)
-			}
+	}
+	for len(s.upper) > 0 && r.rhos[len(s.upper)-1] >= s.High {
+		s.upper = s.upper[:len(s.upper)-1]
+	}
+	next.upper = slices.Clone(s.upper)
+	for i := range next.upper {
+		next.upper[i] = r.upper[i].Step(next.upper[i], c)
+		if r.upper[i].reaches(next.upper[i], pass, r.threshold) {
+			next.High = min(next.High, r.rhos[i])
 		}
 	}
 	return next

@@ -97,7 +97,11 @@ func trim(raw []byte) []byte {
 func (r *Reader) line(text []byte, i int) (Series, error) {
 	if i < len(r.last) {
 		if l := r.last[i].Line; len(text) > len(l.head) && string(text[:len(l.head)]) == l.head {
-			if v, ok := plain(text[len(l.head):]); ok {
+			rest := text[len(l.head):]
+			if v, ok := plain(rest); ok {
+				return Series{l, v}, nil
+			}
+			if v, err := value(string(rest)); err == nil {
 				return Series{l, v}, nil
 			}
 		}

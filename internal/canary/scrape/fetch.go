@@ -20,8 +20,8 @@ type answer struct {
 	date time.Time
 }
 
-// fetch scrapes one address. Every error is a *canary.Problem.
-func (s *Source) fetch(ctx context.Context, in *instance) (answer, error) {
+// fetch scrapes one address by a client. Every error is a *canary.Problem.
+func (s *Source) fetch(ctx context.Context, by *http.Client, in *instance) (answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timeout)
 	defer cancel()
 	problem := func(kind, format string, args ...any) error {
@@ -35,7 +35,7 @@ func (s *Source) fetch(ctx context.Context, in *instance) (answer, error) {
 		req.Header[name] = values
 	}
 	req.Header.Set("Accept", "text/plain;version=0.0.4")
-	res, err := s.client.Do(req)
+	res, err := by.Do(req)
 	if err != nil {
 		kind, detail := s.reason(err)
 		return answer{}, problem(kind, "%s", detail)

@@ -47,18 +47,21 @@ type Config struct {
 	// Timeout is for one scrape (5 s), MaxBytes for one page (16 MiB).
 	Timeout  time.Duration
 	MaxBytes int64
-	// Transport replaces the plain one, for example for TLS settings.
-	Transport http.RoundTripper
+	// Transport is copied in place of the plain one, for example for a tunnel.
+	Transport *http.Transport
 }
 
 // Source scrapes. It is used by one goroutine at a time.
 type Source struct {
-	cfg       Config
-	client    *http.Client
-	counters  []series.Counter
-	instances []*instance
-	begun     bool
-	looks     int // since then
+	cfg Config
+	// fresh opens a connection for every page, kept keeps those there are. asked is
+	// the number of times that all pages were asked for.
+	fresh, kept *http.Client
+	asked       int
+	counters    []series.Counter
+	instances   []*instance
+	begun       bool
+	looks       int // since then
 	// histogram is the one that is read, times what its buckets add up to.
 	histogram series.Selector
 	times     times.Counter
@@ -67,6 +70,13 @@ type Source struct {
 // the number of scrapes that set the origin: several, so that workers which
 // answer in turn are noticed before anything is judged.
 const originScrapes = 4
+
+// A kept connection sticks to one worker and hides the others: the first looks, and
+// one in a few of the others, open connections of their own.
+const (
+	freshLooks = 24
+	freshEvery = 4
+)
 
 // patience is the number of ticks a baseline address may stay away.
 const patience = 3
@@ -80,14 +90,11 @@ func New(cfg Config) (*Source, error) {
 		cfg.MaxBytes = 16 << 20
 	}
 	if cfg.Transport == nil {
-		// A fresh connection per scrape: a kept one would stick to one worker and
-		// hide the others.
-		cfg.Transport = &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment, MaxResponseHeaderBytes: 64 << 10}
+		cfg.Transport = &http.Transport{Proxy: http.ProxyFromEnvironment, MaxIdleConnsPerHost: 8, IdleConnTimeout: 90 * time.Second, MaxResponseHeaderBytes: 64 << 10}
 	}
-	s := &Source{cfg: cfg, counters: cfg.Counters, client: &http.Client{
-		Transport:     cfg.Transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
+	fresh := cfg.Transport.Clone()
+	fresh.DisableKeepAlives = true
+	s := &Source{cfg: cfg, counters: cfg.Counters, fresh: client(fresh), kept: client(cfg.Transport.Clone())}
 	seen := map[string]string{}
 	for _, c := range []struct {
 		cohort string
@@ -113,6 +120,10 @@ func New(cfg Config) (*Source, error) {
 		}
 	}
 	return s, nil
+}
+
+func client(t *http.Transport) *http.Client {
+	return &http.Client{Transport: t, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 func address(cohort, raw string) (*instance, error) {
@@ -221,9 +232,14 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 // fetchAll scrapes all addresses at the same moment.
 func (s *Source) fetchAll(ctx context.Context) ([]answer, []error) {
 	answers, errs := make([]answer, len(s.instances)), make([]error, len(s.instances))
+	by := s.kept
+	if s.asked < freshLooks || s.asked%freshEvery == 0 {
+		by = s.fresh
+	}
+	s.asked++
 	var wg sync.WaitGroup
 	for i, in := range s.instances {
-		wg.Go(func() { answers[i], errs[i] = s.fetch(ctx, in) })
+		wg.Go(func() { answers[i], errs[i] = s.fetch(ctx, by, in) })
 	}
 	wg.Wait()
 	return answers, errs
