@@ -1,6 +1,7 @@
 package counts
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -38,10 +39,10 @@ func (c *Client) Do(ctx context.Context, req *http.Request) ([]byte, int64, erro
 		return nil, 0, c.transport(err)
 	case len(body) > maxBytes:
 		return nil, 0, c.Problem("too-large", "the answer is larger than %d MiB", maxBytes>>20)
+	case res.StatusCode == http.StatusTooManyRequests || res.StatusCode/100 == 4 && throttled(body):
+		return nil, 0, c.Problem("status", "answered %d: too many queries; raise --interval", res.StatusCode)
 	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
 		return nil, 0, c.Problem("status", "answered %d: its credentials are missing, wrong or not allowed to read metrics: %s", res.StatusCode, excerpt(body))
-	case res.StatusCode == http.StatusTooManyRequests:
-		return nil, 0, c.Problem("status", "answered 429: too many queries; raise --interval")
 	case res.StatusCode/100 == 4:
 		p := c.Problem("query", "refused the query (%d): %s", res.StatusCode, excerpt(body))
 		return nil, 0, p
@@ -53,6 +54,17 @@ func (c *Client) Do(ctx context.Context, req *http.Request) ([]byte, int64, erro
 		return nil, 0, c.Problem("not-api", "the answer does not say what time it is (no Date header)")
 	}
 	return body, now.Unix(), nil
+}
+
+// throttled says that AWS refused a request because there were too many, which it
+// does with 400 and one of these codes.
+func throttled(body []byte) bool {
+	for _, code := range []string{"Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException"} {
+		if bytes.Contains(body, []byte("<Code>"+code+"</Code>")) {
+			return true
+		}
+	}
+	return false
 }
 
 // Problem names what went wrong with the service.
