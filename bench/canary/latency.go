@@ -70,7 +70,7 @@ type latencyOurs struct {
 	state seqtest.LatencyState
 }
 
-func newLatency(label string, history [][]int64, lag bool) *latencyOurs {
+func newLatency(label string, history [][]int64, lag bool, every float64) *latencyOurs {
 	tolerated := seqtest.Null{Rho: 1}
 	n := len(history)
 	var last []int64
@@ -79,7 +79,7 @@ func newLatency(label string, history [][]int64, lag bool) *latencyOurs {
 		history, last = history[:n-1], history[n-1]
 	}
 	l := seqtest.NewLatency(sumOf(history), tolerated, seqtest.Null{Rho: 1.5, Delta: .005}, lag)
-	l.Least = 4
+	l.Least = int(math.Max(4, math.Min(8, 60/every))) // as the gate: a minute's, 4 to 8
 	l = l.Usual(history)
 	return &latencyOurs{label: []string{label, label + " PASS"}, test: l, state: l.Prime(last)}
 }
@@ -170,7 +170,7 @@ func simulateLatency(c cell, ch change, runs int, seed uint64) result {
 	a, b := c.lambdas()
 	for range runs {
 		known := times(ticks, func(int) []int64 { return buckets(r, b, before) })
-		js := []slowJudge{newLatency("bare", known, false), newLatency("default", known, true), kayentaSlow(), flaggerSlow()}
+		js := []slowJudge{newLatency("bare", known, false, c.seconds()), newLatency("default", known, true, c.seconds()), kayentaSlow(), flaggerSlow()}
 		at := map[string]float64{}
 		for _, j := range js {
 			for _, n := range j.names() {

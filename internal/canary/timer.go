@@ -77,10 +77,11 @@ func (x *timer) step(t *Tick) bool {
 	x.bounds = t.bounds
 	x.sum = x.sum.Plus(t.Times.times())
 	if x.test == nil {
-		if total(x.known) < enoughKnown || len(x.known) != len(t.Times.Baseline) {
+		known, last := x.neighbour()
+		if total(known) < enoughKnown || len(known) != len(t.Times.Baseline) {
 			return x.learn(t)
 		}
-		x.begin()
+		x.begin(known, last)
 	}
 	x.state = x.test.Step(x.state, t.Times.times())
 	x.fails = x.test.LnFail(x.state, x.m.Dispersion)
@@ -91,17 +92,24 @@ func (x *timer) step(t *Tick) bool {
 	return true
 }
 
-// begin chooses the thresholds by what is known of the baseline. The last look is
-// left for the lag rule, as the first one's neighbour.
-func (x *timer) begin() {
-	known := x.known
-	var last []int64
-	if n := len(x.usual); n > 0 && x.lag {
-		last, known = x.usual[n-1], slices.Clone(x.known)
-		for i, c := range last {
+// neighbour is what is known of the baseline, without its last look: that one is
+// left for the lag rule, as the first one's neighbour, and judged with it.
+func (x *timer) neighbour() (known, last []int64) {
+	n := len(x.usual)
+	if n == 0 || !x.lag {
+		return x.known, nil
+	}
+	known, last = slices.Clone(x.known), x.usual[n-1]
+	for i, c := range last {
+		if i < len(known) {
 			known[i] = max(0, known[i]-c)
 		}
 	}
+	return known, last
+}
+
+// begin chooses the thresholds by what is known of the baseline.
+func (x *timer) begin(known, last []int64) {
 	l := seqtest.NewLatency(known, x.m.Fail, x.m.Pass, x.lag)
 	l.Block, l.Least, l.Paired = x.block, x.least, !x.lag
 	var blocks [][]int64

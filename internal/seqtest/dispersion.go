@@ -125,6 +125,7 @@ func chiSquare99(df float64) float64 {
 // was there before. The zero value knows nothing.
 type Spread struct {
 	seen  tally
+	long  stretches
 	last  [2]Counts
 	ticks int
 }
@@ -133,8 +134,14 @@ type Spread struct {
 func NewSpread(history []Cohort) Spread {
 	var s Spread
 	for _, c := range history {
-		s.seen = s.seen.add(c)
+		s = s.know(c)
 	}
+	return s
+}
+
+// know adds a tick that says nothing of the other side.
+func (s Spread) know(c Cohort) Spread {
+	s.seen, s.long = s.seen.add(c), s.long.add(c)
 	return s
 }
 
@@ -145,8 +152,12 @@ const leastTicks = 8
 // at the same time, give or take a tick, is a common change of the rates, which
 // the tests allow, and no sign of clusters.
 func (s Spread) Add(c Counts) Spread {
-	if s.ticks > 0 && !s.common(c) {
-		s.seen = s.seen.add(s.last[1].Baseline)
+	switch {
+	case s.ticks == 0:
+	case s.common(c):
+		s.long = s.long.gap()
+	default:
+		s = s.know(s.last[1].Baseline)
 	}
 	s.last = [2]Counts{s.last[1], c}
 	s.ticks++
@@ -179,6 +190,15 @@ func (s Spread) Measure() Dispersion {
 	return s.seen.dispersion()
 }
 
+// lasting is the divisor for clusters that may last for several ticks.
+func (s Spread) lasting() float64 {
+	d := s.seen.dispersion()
+	if !d.Clustered {
+		return 1
+	}
+	return math.Max(d.Bound, s.long.bound())
+}
+
 // now takes the last tick in, too, without waiting for what comes after it, and
 // one that is not over yet.
 func (s Spread) now(under Counts) Spread {
@@ -186,7 +206,7 @@ func (s Spread) now(under Counts) Spread {
 		s = s.Add(under)
 	}
 	if s.ticks > 0 && !s.common(Counts{}) {
-		s.seen = s.seen.add(s.last[1].Baseline)
+		s = s.know(s.last[1].Baseline)
 	}
 	return s
 }

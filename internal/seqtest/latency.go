@@ -87,6 +87,11 @@ type limitState struct {
 	// canary and baseline say how clustered each side's slow requests are.
 	canary, baseline Spread
 	pairs            pairs
+	worse            spells
+	// own and inherited are the divisors that follow, of a PASS and of a FAIL; blocks
+	// is how many the side with fewer has.
+	own, inherited           float64
+	blocks, blocksOfBaseline int
 }
 
 // ratioWeight is the part of the PASS side's bet that goes without the margin's
@@ -150,7 +155,7 @@ func (l Latency) Usual(blocks [][]int64) Latency {
 	for k, x := range l.limits {
 		for _, b := range blocks {
 			if l.Bounds[k] < len(b)-1 {
-				x.usual.seen = x.usual.seen.add(slower(b, l.Bounds[k]))
+				x.usual = x.usual.know(slower(b, l.Bounds[k]))
 			}
 		}
 		limits[k] = x
@@ -178,13 +183,14 @@ func (l Latency) Start() LatencyState {
 	for k, x := range l.limits {
 		s.limits[k].baseline = x.usual
 	}
+	l.measure(s)
 	return s
 }
 
 // Step adds one tick. Ticks with other bounds than the first are ignored.
 func (l Latency) Step(s LatencyState, t Times) LatencyState {
 	next := LatencyState{limits: slices.Clone(s.limits), block: s.block.Plus(t), ticks: s.ticks + 1}
-	whole := next.ticks >= l.Block
+	whole, longest := next.ticks >= l.Block, cmp.Or(l.Least, leastTicks)*3/4
 	for k, i := range l.Bounds {
 		if i >= len(t.Baseline)-1 || len(t.Canary) != len(t.Baseline) {
 			continue
@@ -197,11 +203,13 @@ func (l Latency) Step(s LatencyState, t Times) LatencyState {
 		if whole {
 			b := next.block.Slower(i)
 			y.baseline, y.canary, y.pairs = y.baseline.Add(b), y.canary.Add(b.Swap()), y.pairs.add(b)
+			y.worse = y.worse.add(b.Canary, x.fail.Process.Null.At(y.baseline.seen.all.Rate()), longest)
 		}
 	}
 	if whole {
 		next.block, next.ticks = Times{}, 0
 	}
+	l.measure(next)
 	return next
 }
 
@@ -220,29 +228,46 @@ func addBuckets(a, b []int64) []int64 {
 	return sum
 }
 
-// spread is how clustered a threshold's slow requests are, whichever side's are
-// more, and whether there are blocks enough of the canary to tell.
-func (l Latency) spread(s LatencyState, k int) (divisor float64, told bool) {
-	y, under := s.limits[k], s.block.Slower(l.Bounds[k])
-	a, b := y.canary.now(under.Swap()), y.baseline.now(under)
-	least := cmp.Or(l.Least, leastTicks)
-	return math.Max(a.seen.dispersion().Divisor(), b.seen.dispersion().Divisor()), a.seen.ticks >= least && b.seen.ticks >= least
+// measure works out how clustered each threshold's slow requests are, whichever
+// side's are more, in a state that nobody else has yet.
+func (l Latency) measure(s LatencyState) {
+	var a, b thinned
+	for k := range s.limits {
+		y, under := &s.limits[k], s.block.Slower(l.Bounds[k])
+		canary, baseline := y.canary.now(under.Swap()), y.baseline.now(under)
+		y.own = math.Max(canary.seen.dispersion().Divisor(), baseline.seen.dispersion().Divisor())
+		y.inherited = math.Max(a.divisor(canary), b.divisor(baseline))
+		y.blocks, y.blocksOfBaseline = min(canary.seen.ticks, baseline.seen.ticks), baseline.seen.ticks
+	}
 }
 
-// Divisor is what the evidence at a threshold, by its place in Bounds, is divided
-// by: how clustered either side's slow requests are, and at least floor.
+// Divisor is what the evidence for a FAIL at a threshold, by its place in Bounds,
+// is divided by: how clustered either side's slow requests are, and at least floor.
 func (l Latency) Divisor(s LatencyState, k int, floor float64) float64 {
-	d, _ := l.spread(s, k)
-	return math.Max(floor, d)
+	return math.Max(floor, s.limits[k].inherited)
 }
 
 // PassDivisor is that of the evidence for a PASS; see [Latency.Paired].
 func (l Latency) PassDivisor(s LatencyState, k int, floor float64) float64 {
-	d, _ := l.spread(s, k)
+	d := s.limits[k].own
 	if l.Paired {
 		d = math.Min(d, s.limits[k].pairs.add(s.block.Slower(l.Bounds[k])).divisor())
 	}
 	return math.Max(floor, d)
+}
+
+// lnFail is one threshold's evidence for a FAIL. Where slow requests come in spells
+// the canary's two worst do not count.
+func (l Latency) lnFail(s LatencyState, k int, floor float64) float64 {
+	y := s.limits[k]
+	if y.blocks < cmp.Or(l.Least, leastTicks) {
+		return 0
+	}
+	e := l.limits[k].fail.Tempered(y.fail, math.Max(floor, y.inherited))
+	if y.inherited > 1 && e > 0 {
+		e *= y.worse.rest()
+	}
+	return e
 }
 
 // LnFail is the evidence against "not slower at any threshold", with a least
@@ -255,11 +280,7 @@ func (l Latency) LnFail(s LatencyState, floor float64) float64 {
 	terms, total := make([]float64, 0, len(l.limits)), 0.0
 	for k, x := range l.limits {
 		total += x.weight
-		e := 0.0
-		if d, told := l.spread(s, k); told {
-			e = x.fail.Tempered(s.limits[k].fail, math.Max(floor, d))
-		}
-		terms = append(terms, math.Log(x.weight)+e)
+		terms = append(terms, math.Log(x.weight)+l.lnFail(s, k, floor))
 	}
 	return logSumExp(terms) - math.Log(total)
 }
@@ -276,7 +297,7 @@ func (l Latency) Furthest(s LatencyState, floor float64) (int, float64) {
 	at, least := -1, 0.0
 	for k, x := range l.limits {
 		y, d := s.limits[k], l.PassDivisor(s, k, floor)
-		if y.baseline.now(s.block.Slower(l.Bounds[k])).seen.ticks < passBlocks {
+		if y.blocksOfBaseline < passBlocks {
 			return k, 0
 		}
 		e := x.pass.Tempered(y.pass, d)
@@ -294,8 +315,8 @@ func (l Latency) Furthest(s LatencyState, floor float64) (int, float64) {
 // FAIL, or -1 where none is watched.
 func (l Latency) Loudest(s LatencyState, floor float64) int {
 	best, top := -1, math.Inf(-1)
-	for k, x := range l.limits {
-		if e := x.fail.Tempered(s.limits[k].fail, l.Divisor(s, k, floor)); e > top {
+	for k := range l.limits {
+		if e := l.lnFail(s, k, floor); e > top {
 			best, top = k, e
 		}
 	}
