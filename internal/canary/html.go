@@ -4,6 +4,7 @@ import (
 	_ "embed"
 	"html/template"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/fairlead-ci/fairlead/internal/finding"
@@ -36,13 +37,22 @@ func (rep Report) HTML() string {
 	now, then := rep.Plan.sides()
 	data := map[string]any{
 		"Now": now, "Then": then, "What": rep.Plan.what(),
-		"Rep": rep, "Headline": rep.Headline(), "Metrics": rep.shown(), "Figures": rep.figures(), "Quantiles": rep.quantiles(),
+		"Rep": rep, "Judged": rep.judgedMetrics(), "Headline": rep.Headline(), "Metrics": rep.shown(), "Figures": rep.figures(), "Quantiles": rep.quantiles(),
 		"Needed": odds(rep.needed()), "NeededPass": odds(seqtest.Threshold(rep.Plan.Beta)), "Sure": percent(1 - rep.Plan.Alpha),
 	}
 	if err := page.Execute(&b, data); err != nil {
 		return ""
 	}
 	return b.String()
+}
+
+// judgedMetrics leaves out those that the source never showed.
+func (rep Report) judgedMetrics() []Metric {
+	shown := map[string]bool{}
+	for _, m := range rep.shown() {
+		shown[m.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(rep.Plan.Metrics), func(m Metric) bool { return !shown[m.Name] })
 }
 
 // figures are the charts; what they show is numbers, and names that are escaped.
@@ -76,7 +86,7 @@ func (rep Report) figures() []figure {
 			[2]string{"iv", "interval"}, [2]string{"n", "tolerated"})
 	}
 	if rep.Latency != nil {
-		add("response times (root scale)", rep.Latency.timesChart(), both...)
+		add("response times (root scale)", rep.Latency.timesChart(), [2]string{"base solid", then + " (left)"}, [2]string{"can", now + " (right)"})
 	}
 	return out
 }

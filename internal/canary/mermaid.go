@@ -9,6 +9,9 @@ import (
 	"github.com/fairlead-ci/fairlead/internal/finding"
 )
 
+// lineColours name the chart's palette, which has no legend of its own.
+var lineColours = [...]string{"grey", "orange", "blue", "violet", "green"}
+
 // mermaid is the evidence over time as a chart that GitHub draws, or "". Old
 // versions of Mermaid know xychart-beta only; there is no log axis, so that the
 // power of ten is drawn.
@@ -21,10 +24,12 @@ func (rep Report) mermaid() string {
 	needed := level / math.Ln10
 	var lines []string
 	var last []float64
+	names := []string{"needed " + lineColours[0]}
 	for _, c := range rep.curves(most) {
-		if c.gate != Block || len(c.seconds) < 3 {
+		if c.gate != Block || len(c.seconds) < 3 || len(names) == len(lineColours) {
 			continue
 		}
+		names = append(names, markdown(c.name)+" "+lineColours[len(names)])
 		values := c.fail
 		if rep.Verdict == finding.Pass {
 			values = c.pass
@@ -49,6 +54,6 @@ func (rep Report) mermaid() string {
 	}
 	// The usual first colour cannot be seen on white.
 	colours := `%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#8c959f, #bc4c00, #0969da, #8250df, #1a7f37"}}}}%%`
-	return fmt.Sprintf("```mermaid\n"+strings.ReplaceAll(colours, "%", "%%")+"\nxychart-beta\n    title \"evidence for %s, as a power of ten (needed: %.1f)\"\n    x-axis \"%s\" %.3g --> %.3g\n    y-axis \"10^\" -1 --> %.1f\n    line [%s]\n%s\n```\n",
-		what, needed, unit, last[0]/scale, last[len(last)-1]/scale, 2*needed, strings.Join(line, ", "), strings.Join(lines, "\n"))
+	return fmt.Sprintf("```mermaid\n"+strings.ReplaceAll(colours, "%", "%%")+"\nxychart-beta\n    title \"evidence for %s, as a power of ten (needed: %.1f)\"\n    x-axis \"%s\" %.3g --> %.3g\n    y-axis \"10^\" -1 --> %.1f\n    line [%s]\n%s\n```\n\n%s\n",
+		what, needed, unit, last[0]/scale, last[len(last)-1]/scale, 2*needed, strings.Join(line, ", "), strings.Join(lines, "\n"), strings.Join(names, " · "))
 }

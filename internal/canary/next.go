@@ -65,6 +65,9 @@ func (p ProblemReport) next() []string {
 	case "status", "not-metrics", "too-large":
 		return []string{"see what it answers: curl -sS " + at}
 	case "no-counter", "bad-value":
+		if p.Where == "" {
+			return nil // the message names both sides' counters
+		}
 		return []string{"see what it counts (curl -sS " + at + "), and name the counter with --requests-metric, --bad-labels or --errors-metric"}
 	}
 	return nil

@@ -44,10 +44,13 @@ func Preview(plan Plan, seen Seen) Forecast {
 	}
 	f.FailRate = math.Min(f.FailRate, (1+m.Fail.At(seen.BaseRate))/2)
 	named := "a doubling of " + m.Name + " (" + percent(seen.BaseRate) + " to " + percent(f.FailRate) + ")"
-	if f.FailRate < 0.001 {
+	switch tolerated := m.Fail.At(seen.BaseRate); {
+	case seen.BaseRate < 0.0005:
 		// Twice almost nothing is a question of hours; one in a hundred is not.
-		f.FailRate = 0.01
-		named = "1 % " + m.Name + " where the baseline has " + percent(seen.BaseRate)
+		f.FailRate = math.Min(math.Max(0.01, f.FailRate), (1+tolerated)/2)
+		named = percent(f.FailRate) + " " + m.Name + " where the baseline has " + percent(seen.BaseRate)
+	case tolerated > seen.BaseRate:
+		named = m.Name + " at twice what is tolerated (" + percent(f.FailRate) + " where the baseline has " + percent(seen.BaseRate) + ")"
 	}
 	if seen.Traffic.Canary <= 0 || seen.Traffic.Baseline <= 0 {
 		f.FailSeconds, f.PassSeconds, f.Blind = math.Inf(1), math.Inf(1), true

@@ -15,6 +15,9 @@ func TestPreview(t *testing.T) {
 		p.Deadline, p.Lag = time.Duration(m)*time.Minute, LagOff
 		return p
 	}
+	tolerant := minutes(15)
+	tolerant.Metrics = []Metric{ErrorsMetric()}
+	tolerant.Metrics[0].Fail.Delta = .001
 	at := func(rps, share, base float64) Seen {
 		return Seen{Traffic: seqtest.Traffic{Canary: rps * share, Baseline: rps * (1 - share)}, BaseRate: base}
 	}
@@ -24,14 +27,16 @@ func TestPreview(t *testing.T) {
 		blind bool
 		words []string
 	}{
-		"enough":        {minutes(15), at(100, .1, .005), false, []string{"a doubling of errors (0.5 % to 1 %) is seen after about 5 min 55 s", "passes after about"}},
-		"no errors":     {minutes(15), at(500, .5, 0), false, []string{"1 % errors where the baseline has 0 %", "passes after about 1"}},
-		"no traffic":    {minutes(15), at(0, .1, .005), true, []string{"without traffic"}},
-		"more share":    {minutes(10), at(100, .02, .005), true, []string{"cannot see a doubling", "raise the share to 6 %"}},
-		"probes":        {minutes(10), at(2, .1, .005), true, []string{"cannot see", "probes/s to each side"}},
-		"no pass":       {minutes(15), at(10, .5, .05), false, []string{"is seen after about", "a pass of a canary that is as good does not come"}},
-		"broken":        {minutes(15), at(100, .5, .8), true, []string{"the baseline itself fails 80 %"}},
-		"nearly broken": {minutes(15), at(100, .5, .45), false, []string{"45 % to 72 %"}},
+		"enough":          {minutes(15), at(100, .1, .005), false, []string{"a doubling of errors (0.5 % to 1 %) is seen after about 5 min 55 s", "passes after about"}},
+		"no errors":       {minutes(15), at(500, .5, 0), false, []string{"1 % errors where the baseline has 0 %", "passes after about 1"}},
+		"tolerated":       {tolerant, at(500, .5, .005), false, []string{"errors at twice what is tolerated (1.2 % where the baseline has 0.5 %)"}},
+		"tolerated, none": {tolerant, at(500, .5, 0), false, []string{"1 % errors where the baseline has 0 %"}},
+		"no traffic":      {minutes(15), at(0, .1, .005), true, []string{"without traffic"}},
+		"more share":      {minutes(10), at(100, .02, .005), true, []string{"cannot see a doubling", "raise the share to 6 %"}},
+		"probes":          {minutes(10), at(2, .1, .005), true, []string{"cannot see", "probes/s to each side"}},
+		"no pass":         {minutes(15), at(10, .5, .05), false, []string{"is seen after about", "a pass of a canary that is as good does not come"}},
+		"broken":          {minutes(15), at(100, .5, .8), true, []string{"the baseline itself fails 80 %"}},
+		"nearly broken":   {minutes(15), at(100, .5, .45), false, []string{"45 % to 72 %"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := Preview(c.plan, c.seen)

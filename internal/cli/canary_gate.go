@@ -209,7 +209,7 @@ func canaryOutcome(rep canary.Report) *outcome {
 		if rep.Verdict == finding.Inconclusive {
 			level = gha.LevelWarning
 		}
-		o.annotations = []gha.Annotation{{Level: level, Title: "canary-gate: " + string(rep.Verdict), Message: finding.Printable(rep.Headline())}}
+		o.annotations = []gha.Annotation{{Level: level, Title: "canary-gate: " + string(rep.Verdict), Message: finding.Printable(rep.Headline() + ": " + rep.Reason)}}
 	}
 	return o
 }

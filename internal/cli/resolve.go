@@ -93,7 +93,7 @@ func (r *resolver) value(kctx *kong.Context, v *kong.Value) (any, string, error)
 	}
 	if r.file == nil {
 		if err := r.load(kctx, tool); err != nil {
-			return nil, "", err
+			return nil, "", &fileError{err}
 		}
 	}
 	set, ok := r.setting(kctx, tool, v.Name)
@@ -244,6 +244,11 @@ func assign(target reflect.Value, val any) error {
 	}
 	return nil
 }
+
+// fileError is a mistake in the settings file, not in one flag's value.
+type fileError struct{ error }
+
+func (e *fileError) Unwrap() error { return e.error }
 
 // load reads the settings of the folder that the command works on, and refuses
 // keys that no command knows.

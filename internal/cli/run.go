@@ -157,6 +157,11 @@ func resolveFormat(f string, getenv func(string) string) string {
 
 // usage gives kong's errors the exit code of wrong use.
 func usage(err error) error {
+	var file *fileError
+	if errors.As(err, &file) {
+		// Kong names the flag that it was about to look up, which has no part in it.
+		return file.error
+	}
 	var p *kong.ParseError
 	hint := ""
 	if errors.As(err, &p) && p.Context != nil {

@@ -205,7 +205,7 @@ func (s *Source) askRules(ctx context.Context, at int64) ([]canary.Condition, []
 func seen(a answer, held int64, needed time.Duration) string {
 	text := "it holds"
 	if v := a.series[0].Value; v != nil {
-		text += " (value " + strconv.FormatFloat(v.v, 'g', 4, 64) + ")"
+		text += " with the value " + strconv.FormatFloat(v.v, 'g', 4, 64)
 	}
 	if d := time.Duration(held) * time.Millisecond; needed > 0 {
 		text += fmt.Sprintf(" for %v of %v", d.Round(time.Second), needed)

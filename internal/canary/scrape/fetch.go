@@ -45,7 +45,7 @@ func (s *Source) fetch(ctx context.Context, by *http.Client, in *instance) (answ
 	case res.StatusCode >= 300 && res.StatusCode < 400:
 		return answer{}, problem("status", "answered %d, a redirect: give the final address", res.StatusCode)
 	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
-		return answer{}, problem("status", "answered %d: the page needs credentials", res.StatusCode)
+		return answer{}, problem("status", "answered %d: the page needs credentials (http://NAME:PASSWORD@…)", res.StatusCode)
 	case res.StatusCode != http.StatusOK:
 		return answer{}, problem("status", "answered %d instead of metrics", res.StatusCode)
 	}
