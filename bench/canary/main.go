@@ -25,7 +25,7 @@ func main() {
 		name string
 		run  func()
 	}{{"false-alarms", p.falseAlarms}, {"hostile", p.hostile}, {"detection", p.detection}, {"passes", p.passes}, {"often", p.often},
-		{"latency", p.latency}, {"latency-same", p.latencySame}, {"spells", p.spells}, {"dispersion", p.dispersion}, {"gauges", p.gauges}} {
+		{"latency", p.latency}, {"latency-same", p.latencySame}, {"spells", p.spells}, {"both", p.both}, {"dispersion", p.dispersion}, {"gauges", p.gauges}} {
 		if *only == "" || *only == section.name {
 			section.run()
 		}

@@ -65,6 +65,15 @@ type ours struct {
 
 func (o *ours) names() []string { return o.label }
 
+// evidence is divided by what the dispersion is now.
+func (o *ours) evidence() float64 {
+	if o.spread == nil {
+		return o.test.LnE(o.state)
+	}
+	d, _ := seqtest.Doubt(*o.spread, o.jumps)
+	return o.test.Tempered(o.state, d)
+}
+
 func (o *ours) step(c seqtest.Counts) []bool {
 	o.state = o.test.Step(o.state, c)
 	e := o.test.LnE(o.state)
