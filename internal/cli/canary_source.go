@@ -38,7 +38,7 @@ type prometheusFlags struct {
 	RequestsMetric string   `help:"Counter of requests, such as http_requests_total{handler!=\"/admin\"}; found by its name if not given." placeholder:"SELECTOR"`
 	BadLabels      string   `help:"Which of them failed, such as status=~\"5..\"." placeholder:"LABELS"`
 	ErrorsMetric   string   `help:"Counter of failed requests, where they have one of their own." placeholder:"SELECTOR"`
-	LatencyMetric  string   `help:"Histogram of response times, such as http_request_duration_seconds; found by its name if not given, none for none." placeholder:"SELECTOR"`
+	LatencyMetric  string   `help:"Histogram of response times, such as http_request_duration_seconds; found by its name if not given, none for none. With --cloudwatch NAMESPACE NAME DIMENSION=VALUE,{{cohort}}." placeholder:"SELECTOR"`
 	AlertRule      []string `help:"With --prometheus: an alerting rule of its that decides, too: one that fires for the canary and not for the baseline fails the gate. A name, a pattern such as Web*, or * for all. Repeatable." sep:"none" placeholder:"NAME"`
 	Datadog        string   `help:"Ask Datadog for the counts: its API's address, such as https://api.datadoghq.eu. DD_API_KEY and DD_APP_KEY are taken from the environment; --requests-metric and --errors-metric are queries in which {{cohort}} stands for --baseline-labels and --canary-labels." placeholder:"URL"`
 	Cloudwatch     string   `help:"Ask Amazon CloudWatch in this region for the counts, with the AWS credentials of the environment; --requests-metric and --errors-metric are NAMESPACE NAME DIMENSION=VALUE,{{cohort}}." placeholder:"REGION"`
@@ -126,7 +126,7 @@ func (c *canaryGateCmd) unused() error {
 		{"--alert-rule", len(c.AlertRule) > 0 && c.Prometheus == "", "it needs --prometheus, which has the rules"},
 		{"--gauge-metric", len(c.GaugeMetric) > 0 && c.Prometheus == "", "it needs --prometheus"},
 		{"--bad-labels", c.BadLabels != "" && cloud, "name the failed requests with --errors-metric"},
-		{"--latency-metric", c.LatencyMetric != "" && c.LatencyMetric != "none" && cloud, "response times come from --prometheus, /metrics pages and --probe"},
+		{"--latency-metric", c.LatencyMetric != "" && c.LatencyMetric != "none" && c.Datadog != "", "response times come from the other sources"},
 		{"--labels", c.Labels != "" && cloud, "write them into --requests-metric and --errors-metric"},
 	} {
 		if f.pointless {
@@ -194,13 +194,13 @@ func (c *canaryGateCmd) cloud(s *session, via http.RoundTripper) (canary.Source,
 		s.gha.Mask(api)
 		s.gha.Mask(app)
 		return orNil(datadog.New(datadog.Config{Site: c.Datadog, APIKey: api, AppKey: app, Requests: c.RequestsMetric, Errors: c.ErrorsMetric,
-			Baseline: c.BaselineLabels, Canary: c.CanaryLabels, Timeout: c.PrometheusTimeout, Transport: via}))
+			Baseline: c.BaselineLabels, Canary: c.CanaryLabels, Timeout: c.PrometheusTimeout, Now: s.Now, Transport: via}))
 	}
 	secret, token := s.Getenv("AWS_SECRET_ACCESS_KEY"), s.Getenv("AWS_SESSION_TOKEN")
 	s.gha.Mask(secret)
 	s.gha.Mask(token)
 	return orNil(cloudwatch.New(cloudwatch.Config{Region: c.Cloudwatch, Endpoint: s.Getenv("AWS_ENDPOINT_URL_CLOUDWATCH"), AccessKey: s.Getenv("AWS_ACCESS_KEY_ID"),
-		SecretKey: secret, SessionToken: token, Requests: c.RequestsMetric, Errors: c.ErrorsMetric,
+		SecretKey: secret, SessionToken: token, Requests: c.RequestsMetric, Errors: c.ErrorsMetric, Latency: c.LatencyMetric,
 		Baseline: c.BaselineLabels, Canary: c.CanaryLabels, Timeout: c.PrometheusTimeout, Now: s.Now, Transport: via}))
 }
 

@@ -38,6 +38,10 @@ type Config struct {
 	// Requests and Errors are metrics: a namespace, a name, dimensions:
 	// "AWS/ApplicationELB RequestCount LoadBalancer=app/web/1,{{cohort}}".
 	Requests, Errors string
+	// Latency is a metric of response times, for example
+	// "AWS/ApplicationELB TargetResponseTime LoadBalancer=app/web/1,{{cohort}}"; none
+	// if empty or "none".
+	Latency          string
 	Baseline, Canary string
 	Timeout          time.Duration
 	Transport        http.RoundTripper
@@ -115,7 +119,10 @@ func New(cfg Config) (*counts.Source, error) {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}}
 	for side, own := range []string{cfg.Baseline, cfg.Canary} {
-		for i, text := range []string{cfg.Requests, cfg.Errors} {
+		for i, text := range []string{cfg.Requests, cfg.Errors, cfg.Latency} {
+			if i == latency && (text == "" || text == "none") {
+				continue
+			}
 			if !strings.Contains(text, Placeholder) {
 				return usage("for example AWS/ApplicationELB RequestCount LoadBalancer=app/web/1,{{cohort}}", "metric %q does not hold %s", text, Placeholder)
 			}
@@ -123,17 +130,27 @@ func New(cfg Config) (*counts.Source, error) {
 			if err != nil {
 				return usage("for example AWS/ApplicationELB RequestCount LoadBalancer=app/web/1,{{cohort}}", "%w", err)
 			}
-			c.metrics[2*side+i] = m
+			if i != latency {
+				c.queries = append(c.queries, query{m, "Sum", side, i})
+				continue
+			}
+			unit := m.unitMS()
+			if unit == 0 {
+				return usage("for example TargetResponseTime of AWS/ApplicationELB, or a name that ends in Seconds or Milliseconds", "the unit of %s %s is not known", m.namespace, m.name)
+			}
+			for _, ms := range thresholdsMS() {
+				c.queries = append(c.queries, query{m, slower(ms / unit), side, i})
+			}
 		}
 	}
-	return counts.New(c.fetch, step, delay), nil
+	return counts.New(c.fetch, step, delay, step, cfg.Now), nil
 }
 
 type client struct {
 	cfg     Config
 	url     string
 	api     counts.Client
-	metrics [4]metric // requests and errors of the baseline, then the canary's
+	queries []query
 }
 
 // result is the part of GetMetricDataResponse that is read.
@@ -148,27 +165,32 @@ type result struct {
 }
 
 func (c *client) fetch(ctx context.Context, from, to int64) (counts.Answer, error) {
-	if from == 0 {
+	clock := from == 0
+	if clock {
 		from, to = 60, 120 // only the time is wanted
 	}
 	form := url.Values{"Action": {"GetMetricData"}, "Version": {"2010-08-01"}, "ScanBy": {"TimestampAscending"},
 		"StartTime": {time.Unix(from, 0).UTC().Format(time.RFC3339)}, "EndTime": {time.Unix(to, 0).UTC().Format(time.RFC3339)}}
-	for i, m := range c.metrics {
+	queries := c.queries
+	if clock {
+		queries = queries[:1]
+	}
+	for i, q := range queries {
 		p := fmt.Sprintf("MetricDataQueries.member.%d.", i+1)
 		form.Set(p+"Id", "m"+strconv.Itoa(i))
 		form.Set(p+"ReturnData", "true")
 		form.Set(p+"MetricStat.Period", strconv.Itoa(int(step.Seconds())))
-		form.Set(p+"MetricStat.Stat", "Sum")
-		form.Set(p+"MetricStat.Metric.Namespace", m.namespace)
-		form.Set(p+"MetricStat.Metric.MetricName", m.name)
-		for j, d := range m.dimensions {
-			q := fmt.Sprintf("%sMetricStat.Metric.Dimensions.member.%d.", p, j+1)
-			form.Set(q+"Name", d[0])
-			form.Set(q+"Value", d[1])
+		form.Set(p+"MetricStat.Stat", q.stat)
+		form.Set(p+"MetricStat.Metric.Namespace", q.namespace)
+		form.Set(p+"MetricStat.Metric.MetricName", q.name)
+		for j, d := range q.dimensions {
+			dim := fmt.Sprintf("%sMetricStat.Metric.Dimensions.member.%d.", p, j+1)
+			form.Set(dim+"Name", d[0])
+			form.Set(dim+"Value", d[1])
 		}
 	}
 	var out counts.Answer
-	var points [4]counts.Points
+	points := make([]counts.Points, len(queries))
 	for i := range points {
 		points[i] = counts.Points{}
 	}
@@ -205,7 +227,17 @@ func (c *client) fetch(ctx context.Context, from, to int64) (counts.Answer, erro
 		}
 		form.Set("NextToken", doc.NextToken)
 	}
-	out.Requests, out.Errors = [2]counts.Points{points[0], points[2]}, [2]counts.Points{points[1], points[3]}
+	for i, q := range queries {
+		switch q.what {
+		case requests:
+			out.Requests[q.side] = points[i]
+		case failures:
+			out.Errors[q.side] = points[i]
+		case latency:
+			out.BoundsMS = thresholdsMS()
+			out.Slower[q.side] = append(out.Slower[q.side], points[i])
+		}
+	}
 	return out, nil
 }
 

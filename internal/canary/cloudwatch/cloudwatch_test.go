@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,10 +30,32 @@ type fake struct {
 	now    int64
 	fault  func(http.ResponseWriter) bool
 	status string
+	asked  int
+	// bare is set when only sums are kept of response times, not their distribution.
+	bare bool
+}
+
+// value is a minute's sum, or its count of response times above a threshold: all 90
+// take longer than 50 ms, 30 longer than 100, of the canary 10 longer than 250.
+func (f *fake) value(name, stat, group string) (n int, ok bool) {
+	switch {
+	case name == "RequestCount" && stat == "Sum":
+		return 90, true
+	case name == "HTTPCode_Target_5XX_Count" && stat == "Sum":
+		return map[string]int{"green": 3}[group], true // nothing at all for the baseline: zeros are not reported
+	case name != "TargetResponseTime":
+		return 0, false
+	}
+	above, ok := map[string]int{"TC(0:)": 90, "TC(0.05:)": 90, "TC(0.1:)": 30, "TC(0.25:)": map[string]int{"green": 10}[group], "TC(0.5:)": 0, "TC(1:)": 0, "TC(2.5:)": 0, "TC(5:)": 0}[stat]
+	if f.bare {
+		above = 0
+	}
+	return above, ok
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Unix(f.now, 0).UTC().Format(http.TimeFormat))
+	f.asked++
 	if f.fault != nil && f.fault(w) {
 		return
 	}
@@ -65,17 +88,11 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	b.WriteString("<GetMetricDataResponse><GetMetricDataResult><MetricDataResults>")
 	for i := 1; form.Get(fmt.Sprintf("MetricDataQueries.member.%d.Id", i)) != ""; i++ {
 		p := fmt.Sprintf("MetricDataQueries.member.%d.", i)
-		if form.Get(p+"MetricStat.Stat") != "Sum" || form.Get(p+"MetricStat.Period") != "60" || form.Get(p+"MetricStat.Metric.Namespace") != "AWS/ApplicationELB" ||
+		value, ok := f.value(form.Get(p+"MetricStat.Metric.MetricName"), form.Get(p+"MetricStat.Stat"), form.Get(p+"MetricStat.Metric.Dimensions.member.2.Value"))
+		if !ok || form.Get(p+"MetricStat.Period") != "60" || form.Get(p+"MetricStat.Metric.Namespace") != "AWS/ApplicationELB" ||
 			form.Get(p+"MetricStat.Metric.Dimensions.member.2.Name") != "TargetGroup" {
 			w.WriteHeader(http.StatusBadRequest)
 			return
-		}
-		value := 90
-		if strings.Contains(form.Get(p+"MetricStat.Metric.MetricName"), "5XX") {
-			value = 3 // and nothing at all for the baseline: zeros are not reported
-		}
-		if value == 3 && form.Get(p+"MetricStat.Metric.Dimensions.member.2.Value") == "blue" {
-			value = 0
 		}
 		status := "Complete"
 		if f.status != "" {
@@ -108,7 +125,9 @@ func TestCounts(t *testing.T) {
 	f := &fake{t: t, now: begin + 7}
 	srv := httptest.NewServer(f)
 	defer srv.Close()
-	s, err := New(config(srv.URL))
+	cfg := config(srv.URL)
+	cfg.Now = func() time.Time { return time.Unix(f.now, 0) }
+	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,6 +159,7 @@ func TestCounts(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	f.status = ""
+	f.now += 60
 	for code, kind := range map[int]string{403: "status", 400: "query", 500: "status", 200: "not-api"} {
 		f.fault = func(w http.ResponseWriter) bool { w.WriteHeader(code); _, _ = io.WriteString(w, "<"); return true }
 		if _, err := s.Sample(t.Context()); err == nil || err.(*canary.Problem).Kind != kind {
@@ -147,7 +167,6 @@ func TestCounts(t *testing.T) {
 		}
 	}
 	f.fault = nil
-	cfg := config(srv.URL)
 	cfg.SecretKey = "Xq9"
 	other, err := New(cfg)
 	if err != nil {
@@ -155,6 +174,72 @@ func TestCounts(t *testing.T) {
 	}
 	if _, err := other.Sample(t.Context()); err == nil || !strings.Contains(err.Error(), "SignatureDoesNotMatch") || strings.Contains(err.Error(), "Xq9") {
 		t.Errorf("%v", err)
+	}
+}
+
+// TestLatency: response times are counted by thresholds, in trimmed counts. The
+// service is asked once a minute, however often it is looked at.
+func TestLatency(t *testing.T) {
+	f := &fake{t: t, now: begin + 7}
+	srv := httptest.NewServer(f)
+	defer srv.Close()
+	cfg := config(srv.URL)
+	cfg.Latency = "AWS/ApplicationELB TargetResponseTime LoadBalancer=app/web/1,{{cohort}}"
+	cfg.Now = func() time.Time { return time.Unix(f.now, 0) }
+	s, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sum *canary.Latency
+	var n seqtest.Counts
+	notes := 0
+	look := func(minutes int) {
+		for range minutes * 12 {
+			got, err := s.Sample(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			n = n.Plus(got.Counts[canary.Errors])
+			for _, text := range got.Notes {
+				if strings.Contains(text, "no response times") {
+					notes++
+				}
+			}
+			if l := got.Latency; l != nil && sum == nil {
+				sum = l
+			} else if l != nil {
+				for i := range l.Canary {
+					sum.Baseline[i] += l.Baseline[i]
+					sum.Canary[i] += l.Canary[i]
+				}
+			}
+			f.now += 5
+		}
+	}
+	look(20)
+	minutes := n.Canary.N / 90
+	if want := []float64{50, 100, 250, 500, 1000, 2500, 5000}; sum == nil || minutes < 14 || !slices.Equal(sum.BoundsMS, want) {
+		t.Fatalf("%d minutes, %+v", minutes, sum)
+	}
+	for side, c := range map[string]struct {
+		got  []int64
+		want [8]int64
+	}{"baseline": {sum.Baseline, [8]int64{0, 60, 30}}, "canary": {sum.Canary, [8]int64{0, 60, 20, 10}}} {
+		for i, w := range c.want {
+			if c.got[i] != w*minutes {
+				t.Errorf("%s: %v in %d minutes", side, c.got, minutes)
+				break
+			}
+		}
+	}
+	if f.asked > 20 || notes != 0 {
+		t.Errorf("asked %d times in 20 minutes, %d notes", f.asked, notes)
+	}
+	// No distribution is no fast response.
+	f.bare, sum = true, nil
+	look(10)
+	if sum != nil || notes != 1 {
+		t.Errorf("%+v, %d notes", sum, notes)
 	}
 }
 
@@ -166,6 +251,7 @@ func TestUsage(t *testing.T) {
 		"no cohort": func(c *Config) { c.Requests = "AWS/ApplicationELB RequestCount LoadBalancer=a" },
 		"two words": func(c *Config) { c.Errors = "RequestCount {{cohort}}" },
 		"dimension": func(c *Config) { c.Canary = "green" },
+		"unit":      func(c *Config) { c.Latency = "Shop Took {{cohort}}" },
 	} {
 		cfg := config("https://127.0.0.1")
 		change(&cfg)

@@ -42,7 +42,7 @@ func TestConformanceCloudWatch(t *testing.T) {
 	start := time.Now().Unix()/60*60 - 3600
 	clock := &served{now: start + 13}
 	cfg := config(endpoint)
-	cfg.Transport = clock
+	cfg.Transport, cfg.Now = clock, func() time.Time { return time.Unix(clock.now, 0) }
 	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)

@@ -25,6 +25,11 @@ type Answer struct {
 	Now int64
 	// Requests and Errors are the baseline's and the canary's sums.
 	Requests, Errors [2]Points
+	// BoundsMS are thresholds of response times, rising from 0, and Slower how many
+	// responses took longer than each, by side; none where they are not asked for. A
+	// step without any above 0 has no response times.
+	BoundsMS []float64
+	Slower   [2][]Points
 }
 
 // Fetch asks for the steps that begin in [from, to), or only for the time if both
@@ -45,11 +50,26 @@ type Source struct {
 	// total are all requests so far, owed failed requests that were counted before
 	// their requests: a service puts each into the step in which it learnt of it.
 	total, owed [2]int64
+	// told is set when it was said that there are no response times.
+	told bool
+	// every is how many seconds lie between two steps that are worth asking for, due
+	// when the next ones are final by this machine's clock, as far as it runs evenly.
+	every int64
+	now   func() time.Time
+	due   time.Time
 }
 
-// New is a source of steps that are final after a delay.
-func New(fetch Fetch, step, delay time.Duration) *Source {
-	return &Source{fetch: fetch, step: int64(step.Seconds()), delay: int64(delay.Seconds())}
+// New is a source of steps that are final after a delay. However often it is looked
+// at, the service is asked only when the steps of another while (every) are final:
+// services count, and some bill, every question. Now is a clock for that.
+func New(fetch Fetch, step, delay, every time.Duration, now func() time.Time) *Source {
+	return &Source{fetch: fetch, step: int64(step.Seconds()), delay: int64(delay.Seconds()), every: int64(every.Seconds()), now: now}
+}
+
+// wait sets when the service is worth asking again, by what it said its time is.
+func (s *Source) wait(service int64) {
+	seconds := min(s.next+max(s.every, s.step)+s.delay-service, s.every+s.delay)
+	s.due = s.now().Add(time.Duration(max(seconds, 0)) * time.Second)
 }
 
 // Aligned is false: a service may put what happened at the edge of a step into
@@ -58,6 +78,9 @@ func (s *Source) Aligned() bool { return false }
 
 // Sample counts the steps that became final. See [canary.Source].
 func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
+	if s.now().Before(s.due) {
+		return canary.Sample{Pending: true}, nil
+	}
 	origin := s.next == 0
 	to := s.next + most*s.step
 	a, err := s.fetch(ctx, s.next, to)
@@ -66,10 +89,12 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 	}
 	if origin {
 		s.next = (a.Now + s.step - 1) / s.step * s.step
+		s.wait(a.Now)
 		return canary.Sample{Origin: true, Notes: []string{fmt.Sprintf("counts come in steps of %d s and are taken %d s later, when they are final", s.step, s.delay)}}, nil
 	}
 	end := min((a.Now-s.delay)/s.step*s.step, to)
 	if end <= s.next {
+		s.wait(a.Now)
 		return canary.Sample{Pending: true}, nil
 	}
 	var sum [2]seqtest.Cohort
@@ -80,9 +105,8 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 			bad := a.Errors[side][t]
 			seen[side] = seen[side] || ok
 			for _, v := range []float64{n, bad} {
-				if math.IsNaN(v) || v < 0 || v >= 1<<53 || math.Abs(v-math.Round(v)) > 1e-6 {
-					return canary.Sample{}, &canary.Problem{Kind: "bad-value", Cohort: name,
-						Detail: fmt.Sprintf("a sum is %v, which is not a count: ask for sums of counts, not for rates or averages", v)}
+				if err := countable(v, name); err != nil {
+					return canary.Sample{}, err
 				}
 			}
 			sum[side].N += int64(math.Round(n))
@@ -112,11 +136,28 @@ func (s *Source) Sample(ctx context.Context) (canary.Sample, error) {
 			out.Notes = append(out.Notes, "the service has no sums of the "+name+" in some steps")
 		}
 	}
+	if out.Latency, err = a.latency(s.next, end, s.step); err != nil {
+		return canary.Sample{}, err
+	}
+	if out.Latency == nil && len(a.BoundsMS) > 0 && sum[0].N+sum[1].N > 0 && !s.told {
+		s.told = true
+		out.Notes = append(out.Notes, "the service has no response times by threshold: it counts them only where it keeps their distribution")
+	}
 	s.next, s.owed = end, owed
+	s.wait(a.Now)
 	for side := range sum {
 		s.total[side] += sum[side].N
 	}
 	return out, nil
+}
+
+// countable refuses what no sum of counts can be.
+func countable(v float64, side string) error {
+	if math.IsNaN(v) || v < 0 || v >= 1<<53 || math.Abs(v-math.Round(v)) > 1e-6 {
+		return &canary.Problem{Kind: "bad-value", Cohort: side,
+			Detail: fmt.Sprintf("a sum is %v, which is not a count: ask for sums of counts, not for rates or averages", v)}
+	}
+	return nil
 }
 
 var _ canary.Source = (*Source)(nil)

@@ -21,7 +21,7 @@ func TestFailuresOfAnotherStep(t *testing.T) {
 	failed := Points{60: 1, 120: 2, 180: 5, 240: 3, 300: 0}
 	s := New(func(context.Context, int64, int64) (Answer, error) {
 		return Answer{Now: now, Requests: [2]Points{requests, requests}, Errors: [2]Points{{}, failed}}, nil
-	}, time.Minute, 0)
+	}, time.Minute, 0, time.Minute, func() time.Time { return time.Unix(now, 0) })
 	var sum seqtest.Counts
 	for ; now <= 360; now += 60 {
 		got, err := s.Sample(t.Context())

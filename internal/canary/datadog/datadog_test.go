@@ -21,12 +21,15 @@ type fake struct {
 	fault func(http.ResponseWriter) bool
 	value float64
 	lost  bool
+	// queries are those that were asked.
+	queries int
 }
 
 func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Date", time.Unix(f.now, 0).UTC().Format(http.TimeFormat))
 	w.Header().Set("Content-Type", "application/json")
 	q := r.URL.Query()
+	f.queries++
 	switch {
 	case r.URL.Path != "/api/v1/query" || r.Method != http.MethodGet:
 		http.NotFound(w, r)
@@ -75,7 +78,9 @@ func TestCounts(t *testing.T) {
 	f := &fake{now: 1_800_000_003, value: 7}
 	srv := httptest.NewServer(f)
 	defer srv.Close()
-	s, err := New(config(srv.URL))
+	cfg := config(srv.URL)
+	cfg.Now = func() time.Time { return time.Unix(f.now, 0) }
+	s, err := New(cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,9 +106,13 @@ func TestCounts(t *testing.T) {
 			sum = sum.Plus(got.Counts[canary.Errors])
 		}
 	}
-	// 300 s after the origin, less the delay of 60 s: 23 whole steps.
-	if want := (seqtest.Counts{Baseline: seqtest.Cohort{N: 161}, Canary: seqtest.Cohort{N: 161, Bad: 46}}); sum != want {
+	// 300 s after the origin, less the delay of 60 s, at the last question: 22 whole steps.
+	if want := (seqtest.Counts{Baseline: seqtest.Cohort{N: 154}, Canary: seqtest.Cohort{N: 154, Bad: 44}}); sum != want {
 		t.Errorf("%+v, want %+v", sum, want)
+	}
+	// Four queries every 30 s, none for the first minute, and one a look in the outage.
+	if f.queries > 4*7+20 {
+		t.Errorf("%d queries in five minutes", f.queries)
 	}
 	for name, c := range map[string]struct {
 		set  func()
