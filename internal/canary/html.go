@@ -27,7 +27,7 @@ func (rep Report) HTML() string {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"quantile": func(p float64) string { return "p" + number(100*p) },
 		"share":    unbroken, "word": gateWord, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
-		"percent": percent, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
+		"percent": func(p float64) string { return hard(percent(p)) }, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
 		"after": after, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": rep.hurtWords, "count": count,
 	}).Parse(pageTemplate)
 	if err != nil {
@@ -82,7 +82,11 @@ func (rep Report) figures() []figure {
 		}
 		add(c.name+": evidence", c.evidenceChart(width), [2]string{"f", "for FAIL"}, [2]string{"p", "for PASS"}, [2]string{"n", "needed"})
 		add(c.name+": share of requests", c.rateChart(width), both...)
-		add(c.name+": how many times the baseline's", c.ratioChart(width, tolerated[strings.SplitN(c.name, " > ", 2)[0]]),
+		ratio := c.name + ": how many times the baseline's"
+		if rep.Plan.Bake {
+			ratio = c.name + ": how many times as before"
+		}
+		add(ratio, c.ratioChart(width, tolerated[strings.SplitN(c.name, " > ", 2)[0]]),
 			[2]string{"iv", "interval"}, [2]string{"n", "tolerated"})
 	}
 	if rep.Latency != nil {
@@ -104,9 +108,11 @@ func bandWords(low, high float64) string {
 	return milliseconds(low) + " – " + milliseconds(high)
 }
 
+// hard keeps words on one line.
+func hard(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }
+
 // unbroken are counts that stay on their lines.
 func unbroken(c seqtest.Cohort) string {
-	hard := func(s string) string { return strings.ReplaceAll(s, " ", "\u00a0") }
 	s := hard(count(c.Bad)) + " of " + hard(count(c.N))
 	if c.N > 0 && c.Bad > 0 {
 		s += " (" + hard(percent(c.Rate())) + ")"
