@@ -2,7 +2,7 @@ package canary
 
 import (
 	"context"
-	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -21,43 +21,54 @@ func NewLive(plan Plan) *Live { return &Live{plan: plan} }
 
 // Line is what is known after a tick: time, counts, and how far the evidence has
 // come towards each verdict. It has at most so many characters: where they are few,
-// the counts are left out.
+// counts are left out, the first metric's last.
 func (l *Live) Line(t Tick, width int) string {
-	parts := []string{"canary-gate " + duration(t.Seconds)}
-	short := []string{duration(t.Seconds)} // without counts, for a narrow terminal
-	if t.State == TickSkipped {
-		parts, short = append(parts, printable(t.Why)), append(short, printable(t.Why))
-	} else if t.State != TickJudged {
-		state := strings.ReplaceAll(string(t.State), "_", "-")
-		parts, short = append(parts, state), append(short, state)
-	}
-	if t.Share > 0 && len(l.plan.Steps) > 0 {
-		parts = append(parts, percent(t.Share)+" of the traffic")
-	}
-	if t.State == TickJudged {
+	begin := []string{duration(math.Floor(t.Seconds))}
+	switch t.State {
+	case TickSkipped:
+		begin = append(begin, printable(t.Why))
+	case TickOrigin:
+		begin = append(begin, "begins")
+	case TickWarmUp:
+		begin = append(begin, "warms up")
+	case TickJudged:
 		l.last = t
 	}
+	if t.Share > 0 && len(l.plan.Steps) > 0 {
+		begin = append(begin, percent(t.Share)+" of the traffic")
+	}
+	var counts, meters []string
 	for _, m := range l.plan.Metrics {
 		e, ok := l.last.Evidence[m.Name]
 		if !ok || m.Gate != Block || l.last.Total[m.Name].Canary.N == 0 {
 			continue
 		}
 		c := l.last.Total[m.Name]
-		meters := fmt.Sprintf("fail %s pass %s", meter(e.LnEFail/l.plan.failThreshold()), meter(e.LnEPass/seqtest.Threshold(l.plan.Beta)))
-		parts = append(parts, fmt.Sprintf("%s %s against %s  %s", printable(m.Name), share(c.Canary), share(c.Baseline), meters))
-		short = append(short, printable(m.Name)+" "+meters)
+		counts = append(counts, " "+share(c.Canary)+" against "+share(c.Baseline)+" ")
+		meters = append(meters, "fail "+meter(e.LnEFail/l.plan.failThreshold())+" pass "+meter(e.LnEPass/seqtest.Threshold(l.plan.Beta)))
+		begin = append(begin, printable(m.Name))
 	}
-	if l.last.Why != "" {
-		parts, short = append(parts, printable(l.last.Why)), append(short, printable(l.last.Why))
+	metrics := begin[len(begin)-len(counts):]
+	begin = begin[:len(begin)-len(counts)]
+	for with := len(counts); ; with-- {
+		parts := append([]string{}, begin...)
+		for i, name := range metrics {
+			if i < with {
+				name += counts[i]
+			}
+			parts = append(parts, name+" "+meters[i])
+		}
+		if l.last.Why != "" {
+			parts = append(parts, printable(l.last.Why))
+		}
+		line := []rune(strings.Join(parts, " · "))
+		if len(line) <= width {
+			return string(line)
+		}
+		if with <= 0 {
+			return string(append(line[:max(0, width-1)], '…'))
+		}
 	}
-	line := []rune(strings.Join(parts, " · "))
-	if len(line) > width {
-		line = []rune(strings.Join(short, " · "))
-	}
-	if len(line) > width {
-		line = append(line[:max(0, width-1)], '…')
-	}
-	return string(line)
 }
 
 // meter is five characters that fill as evidence comes in.

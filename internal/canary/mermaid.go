@@ -24,12 +24,12 @@ func (rep Report) mermaid() string {
 	needed := level / math.Ln10
 	var lines []string
 	var last []float64
-	names := []string{"needed " + lineColours[0]}
+	names := []string{lineColours[0] + ": needed"}
 	for _, c := range rep.curves(most) {
 		if c.gate != Block || len(c.seconds) < 3 || len(names) == len(lineColours) {
 			continue
 		}
-		names = append(names, markdown(c.name)+" "+lineColours[len(names)])
+		names = append(names, lineColours[len(names)]+": "+markdown(c.name))
 		values := c.fail
 		if rep.Verdict == finding.Pass {
 			values = c.pass

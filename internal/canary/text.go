@@ -97,7 +97,7 @@ func (rep Report) Summary() string {
 		}
 		b.WriteString("\n</details>\n")
 	}
-	return b.String()
+	return b.String() + "\n" // what follows a closing tag at once would be no Markdown
 }
 
 // shown leaves out what the source never delivered and nobody insisted on.

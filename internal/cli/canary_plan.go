@@ -115,7 +115,7 @@ func progress(s *session, plan canary.Plan) func(canary.Tick) {
 	spoken := 0.0
 	return func(t canary.Tick) {
 		forecast(t)
-		text := live.Line(t, 400)
+		text := "canary-gate: " + live.Line(t, 400)
 		if t.Seconds-spoken >= 60 {
 			spoken = t.Seconds
 			fmt.Fprintln(s.Stderr, text)

@@ -89,7 +89,7 @@ func Run(ctx context.Context, env Env) int {
 	if env.Now == nil {
 		env.Now = time.Now
 	}
-	if env.Getenv("GITHUB_ACTIONS") == "true" {
+	if ci := env.Getenv("CI"); env.Getenv("GITHUB_ACTIONS") == "true" || ci != "" && ci != "false" || env.Getenv("TERM") == "dumb" {
 		env.Terminal = false // some runners give steps a terminal; what they show is a log
 	}
 	s := &session{Env: env, gha: gha.New(env.Getenv, env.Stdout), format: "text"}
