@@ -78,7 +78,7 @@ func Preview(plan Plan, seen Seen) Forecast {
 	if f.FailSeconds > deadline {
 		f.Blind = true
 		f.Text = rate + "this gate cannot see " + named + " within " + duration(deadline) +
-			tooLong(f.FailSeconds) + remedy(seen.Traffic, deadline, fail)
+			tooLong(f.FailSeconds) + remedy(seen.Traffic, deadline, f.FailSeconds, fail)
 		return f
 	}
 	f.Text = rate + named + " is seen after about " + duration(f.FailSeconds) + ", and " +
@@ -102,13 +102,16 @@ func passWords(pass, deadline float64) string {
 
 // remedy names the share of traffic or the rate of probes that would make the
 // deadline.
-func remedy(tr seqtest.Traffic, deadline float64, fail func(seqtest.Traffic) float64) string {
+func remedy(tr seqtest.Traffic, deadline, needed float64, fail func(seqtest.Traffic) float64) string {
 	all := tr.Canary + tr.Baseline
 	for pct := 1.0; pct <= 50; pct++ {
 		w := pct / 100
 		if w*all > tr.Canary && fail(seqtest.Traffic{Canary: w * all, Baseline: (1 - w) * all}) <= deadline {
 			return "; raise the share to " + number(pct) + " %"
 		}
+	}
+	if needed <= 4*deadline || needed <= 3600 {
+		return "; raise the deadline to that"
 	}
 	for n := 1.0; n <= 1e6; n *= 1.25 {
 		if fail(seqtest.Traffic{Canary: tr.Canary + n, Baseline: tr.Baseline + n}) <= deadline {

@@ -34,6 +34,7 @@ func TestPreview(t *testing.T) {
 		"no traffic":      {minutes(15), at(0, .1, .005), true, []string{"without traffic"}},
 		"more share":      {minutes(10), at(100, .02, .005), true, []string{"cannot see a doubling", "raise the share to 6 %"}},
 		"probes":          {minutes(10), at(2, .1, .005), true, []string{"cannot see", "probes/s to each side"}},
+		"later":           {minutes(1), at(100, .5, .005), true, []string{"cannot see", "raise the deadline to that"}},
 		"no pass":         {minutes(15), at(10, .5, .05), false, []string{"is seen after about", "a pass of a canary that is as good does not come"}},
 		"broken":          {minutes(15), at(100, .5, .8), true, []string{"the baseline itself fails 80 %"}},
 		"nearly broken":   {minutes(15), at(100, .5, .45), false, []string{"45 % to 72 %"}},

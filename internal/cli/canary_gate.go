@@ -125,8 +125,11 @@ func (c *canaryGateCmd) watch(ctx context.Context, s *session, plan canary.Plan,
 	if len(plan.Steps) > 0 {
 		deps.Advance = hooks.advance
 	}
+	if err := c.writable(); err != nil {
+		return nil, err
+	}
 	state := c.state(s)
-	if deps.From, err = state.load(); err != nil {
+	if deps.From, err = state.load(s); err != nil {
 		return nil, err
 	}
 	deps.Save = state.save()
@@ -145,6 +148,26 @@ func (c *canaryGateCmd) watch(ctx context.Context, s *session, plan canary.Plan,
 	o := canaryOutcome(rep)
 	o.report, o.headline = &c.reportFlags, rep.Headline()
 	return o, err
+}
+
+// writable makes sure, before anything is watched, that what was asked for can be
+// written in the end. The files are left as they are.
+func (c *canaryGateCmd) writable() error {
+	for _, x := range []struct{ flag, path string }{{"--report", c.Report}, {"--html", c.HTML}, {"--state", c.State}} {
+		if x.path == "" {
+			continue
+		}
+		_, missing := os.Stat(x.path)
+		f, err := os.OpenFile(x.path, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return failure.New(failure.Usage, "the folder must be there, and writable", "%s: %w", x.flag, err)
+		}
+		_ = f.Close()
+		if missing != nil {
+			_ = os.Remove(x.path)
+		}
+	}
+	return nil
 }
 
 // write leaves the report in the files that were asked for.

@@ -103,7 +103,7 @@ func (c *canaryGateCmd) state(s *session) canaryState {
 const maxState = 256 << 20
 
 // load returns what an earlier process knew, or nil.
-func (f canaryState) load() (*canary.Saved, error) {
+func (f canaryState) load(s *session) (*canary.Saved, error) {
 	if f.path == "" {
 		return nil, nil
 	}
@@ -126,7 +126,8 @@ func (f canaryState) load() (*canary.Saved, error) {
 		return nil, failure.New(failure.Usage, "delete it to begin anew", "--state %s: %w", f.path, err)
 	}
 	if saved.Key != f.key {
-		return nil, nil // about something else: begin anew
+		s.logf("canary-gate: --state %s is about another run or canary: this one begins anew", f.path)
+		return nil, nil
 	}
 	return &saved, nil
 }

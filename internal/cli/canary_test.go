@@ -112,6 +112,9 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --alert-rule Web*":                 "--bake and --alert-rule exclude each other",
 		"--gauge-metric queue=jobs": "--gauge-metric does nothing with this source",
 		"--alert-rule Web*":         "--alert-rule does nothing with this source",
+		"--report gone/r.json":      "--report: open gone/r.json: no such file or directory",
+		"--html .":                  "--html: open .: is a directory",
+		"--state gone/s.json":       "--state: open gone/s.json: no such file or directory",
 		"calibrate":                 "no time before",
 		"calibrate --before r.html": "reading canary-gate report",
 		"--deadline 1ms":            "before the earliest possible pass",
@@ -183,7 +186,7 @@ func TestCanaryState(t *testing.T) {
 		}
 	}
 	kept := read(t, "state.json")
-	if code, _, errs := fairlead(t.Context(), other...); code != 0 {
+	if code, _, errs := fairlead(t.Context(), other...); code != 0 || !strings.Contains(errs, "this one begins anew") {
 		t.Errorf("another canary: exit code %d: %s", code, errs)
 	}
 	if strings.Contains(read(t, "r.json"), "another process goes on") {

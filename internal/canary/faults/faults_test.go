@@ -1,10 +1,13 @@
 package faults
 
 import (
+	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -59,6 +62,36 @@ func huge(_ *app, w http.ResponseWriter) {
 	for range 100 {
 		if _, err := w.Write(line); err != nil {
 			return
+		}
+	}
+}
+
+// bomb is the same, small on the wire: served for four looks, as unpacking takes
+// its time.
+func bomb() func(*world, int) {
+	packed := sync.OnceValue(func() []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		line := []byte(strings.Repeat("# "+strings.Repeat("x", 1021)+"\n", 1024))
+		for range 100 {
+			_, _ = z.Write(line)
+		}
+		_ = z.Close()
+		return b.Bytes()
+	})
+	page := func(_ *app, w http.ResponseWriter) {
+		if _, recording := w.(interface{ Result() *http.Response }); recording {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write(packed())
+	}
+	return func(w *world, second int) {
+		w.canary.mu.Lock()
+		defer w.canary.mu.Unlock()
+		if w.canary.page = nil; second >= from && second < from+20 {
+			w.canary.page = page
 		}
 	}
 }
@@ -172,6 +205,12 @@ func rows() []row {
 		}, good: pass, bad: fail, named: []string{"larger than 4 MiB"}},
 		{name: "runner's clock is years behind", on: "both", set: func(w *world) { w.wrong = -9 * 365 * 24 * time.Hour }, good: pass, bad: fail},
 		{name: "runner's clock is a day ahead", on: "both", set: func(w *world) { w.wrong = 24 * time.Hour }, good: pass, bad: fail},
+		{name: "runner's clock jumps ahead in the middle", on: "both", event: func(w *world, second int) {
+			if second == from {
+				w.wrong += 3 * time.Minute
+			}
+		}, good: pass, bad: fail},
+		{name: "canary's page is 100 MB, compressed", on: "both", event: bomb(), good: pass, bad: fail, named: []string{"larger than", "up is 0"}},
 		{name: "canary never gets traffic", on: "both", set: func(w *world) { w.canary.rate, w.canary.good, w.canary.bad = 0, 0, 0 }, good: open, bad: open, named: []string{"the canary gets no traffic"}, always: true},
 		{name: "baseline is redeployed in the middle", on: "both", event: func(w *world, second int) {
 			switch second {
