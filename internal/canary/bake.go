@@ -37,7 +37,7 @@ func Bake(plan Plan, src Source, before []Sample) (Plan, Source, error) {
 	plan.Metrics = slices.Clone(plan.Metrics)
 	for i := range plan.Metrics {
 		m := &plan.Metrics[i]
-		if m.Kind == KindGauge {
+		if m.Kind == KindGauge || m.Kind == KindRestarts {
 			continue
 		}
 		ticks := all.Ticks[m.Name]

@@ -70,7 +70,7 @@ func Calibrate(plan Plan, past []Sample, window float64) Calibration {
 		if m.Kind == KindLatency || m.AboveMS > 0 {
 			ticks = slowTicks(past, m.AboveMS)
 		}
-		if m.Kind == KindGauge || len(ticks) < 2 || h.Seconds <= 0 {
+		if m.Kind == KindGauge || m.Kind == KindRestarts || len(ticks) < 2 || h.Seconds <= 0 {
 			continue
 		}
 		out.Metrics = append(out.Metrics, m.calibrate(plan, ticks, h.Seconds))

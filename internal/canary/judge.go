@@ -63,6 +63,8 @@ func newJudge(plan Plan) *judge {
 			s.tester = newTimer(s.Metric, plan, plan.History)
 		case KindGauge:
 			s.tester = newReader(s.Metric, plan)
+		case KindRestarts:
+			s.tester = &restarter{m: s.Metric}
 		default:
 			s.tester = newCounter(s.Metric, plan, history)
 		}
@@ -108,12 +110,15 @@ func (j *judge) add(t *Tick) {
 		} else {
 			m.seen = true
 		}
+		if m.Kind == KindRestarts {
+			continue // no evidence, only a word
+		}
 		iv := m.interval()
 		t.Evidence[m.Name] = Evidence{LnEFail: m.lnFail(), LnEPass: m.lnPass(), Low: iv.Low, High: iv.High}
 		t.Total[m.Name] = m.total()
 	}
 	for i := range j.metrics {
-		if c, ok := t.Counts[j.metrics[i].Name]; ok {
+		if c, ok := t.Counts[j.metrics[i].Name]; ok && j.metrics[i].Kind == KindCount {
 			j.shares.add(t.Share, c)
 			break
 		}
@@ -251,6 +256,9 @@ func (j *judge) named() map[string]bool {
 	var blocking []string
 	for i := range j.metrics {
 		m := &j.metrics[i]
+		if x, ok := m.tester.(*restarter); ok && x.worse() {
+			names[m.Name] = true
+		}
 		if m.decides() {
 			blocking = append(blocking, m.Name)
 		} else if m.lnFail() >= seqtest.Threshold(j.plan.Alpha) {
@@ -285,6 +293,9 @@ func (j *judge) metricReports() []MetricReport {
 		if g, ok := m.tester.(*reader); ok && m.seen {
 			canary, baseline := g.levels()
 			r.Gauge = &Gauge{Baseline: baseline, Canary: canary}
+		}
+		if x, ok := m.tester.(*restarter); ok {
+			r.Restarts = x.seen()
 		}
 		switch {
 		case named[m.Name]:

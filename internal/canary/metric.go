@@ -27,6 +27,8 @@ const (
 	KindCount   Kind = ""
 	KindLatency Kind = "latency"
 	KindGauge   Kind = "gauge"
+	// KindRestarts counts new processes; it only advises.
+	KindRestarts Kind = "restarts"
 )
 
 // Direction is the change that is bad.
@@ -123,14 +125,16 @@ func (m Metric) check() error {
 	switch {
 	case m.Gate != Block && m.Gate != Warn && m.Gate != Observe:
 		return fmt.Errorf("gate %q is not known: use block, warn or observe", m.Gate)
-	case m.Kind != KindCount && m.Kind != KindLatency && m.Kind != KindGauge:
+	case m.Kind != KindCount && m.Kind != KindLatency && m.Kind != KindGauge && m.Kind != KindRestarts:
 		return fmt.Errorf("kind %q is not known: use latency, gauge or nothing", m.Kind)
 	case m.Kind == KindGauge && m.Gate == Block:
 		return fmt.Errorf("readings resemble the ones before, so that a gauge can warn or be observed, not block")
 	case m.Direction != Up && m.Direction != Down && m.Direction != Either:
 		return fmt.Errorf("direction %q is not known: use up, down or either", m.Direction)
+	case m.Kind == KindRestarts && m.Gate == Block:
+		return fmt.Errorf("restarts are too few to decide: they can warn or be observed, not block")
 	case m.Kind != KindCount && m.Direction != Up && m.Kind != KindGauge:
-		return fmt.Errorf("response times are judged upwards only")
+		return fmt.Errorf("response times and restarts are judged upwards only")
 	case m.AboveMS < 0 || math.IsNaN(m.AboveMS) || m.AboveMS > 0 && m.Kind != KindCount:
 		return fmt.Errorf("a threshold of %v ms belongs to a count and must be above 0", m.AboveMS)
 	case !(m.Weight > 0) || math.IsInf(m.Weight, 1):

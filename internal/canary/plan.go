@@ -102,11 +102,11 @@ func NewHistory(samples []Sample, window float64) History {
 }
 
 // DefaultPlan judges failed requests, response times where the source sees them,
-// and warns about memory: a look every 5 seconds, 1 % false alarms,
+// and warns about memory and restarts: a look every 5 seconds, 1 % false alarms,
 // 5 % wrong passes, a quarter of an hour at most.
 func DefaultPlan() Plan {
 	return Plan{
-		Metrics:     []Metric{ErrorsMetric(), LatencyMetric(), MemoryMetric()},
+		Metrics:     []Metric{ErrorsMetric(), LatencyMetric(), MemoryMetric(), RestartsMetric()},
 		Alpha:       0.01,
 		Beta:        0.05,
 		Interval:    5 * time.Second,

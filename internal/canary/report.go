@@ -78,6 +78,8 @@ type MetricReport struct {
 	Cautious bool    `json:"cautious,omitempty"`
 	// Gauge is the mean readings of a gauge.
 	Gauge *Gauge `json:"gauge,omitempty"`
+	// Restarts are how often the processes were started anew.
+	Restarts *Restarts `json:"restarts,omitempty"`
 	// Seen is false for a metric that the source never delivered.
 	Seen bool   `json:"seen"`
 	Why  string `json:"why"`

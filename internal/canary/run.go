@@ -401,7 +401,7 @@ func (rep *Report) conclude(j *judge, fatal string) {
 			BaseRate: c.Baseline.Rate(),
 		}).Text
 	}
-	rep.Reason = rep.Plan.reworded(rep.sentence(j, fatal))
+	rep.Reason = rep.Plan.reworded(rep.sentence(j, fatal) + rep.crashing())
 	switch {
 	case rep.Ended != EndedDeadline || rep.Verdict != finding.Inconclusive:
 	case j.plan.AtDeadline == finding.Pass && (j.ticks == 0 || j.held != ""):

@@ -155,6 +155,9 @@ func (j *judge) metricWhy(m *metricState, r MetricReport) string {
 	if g, ok := m.tester.(*reader); ok {
 		return j.gaugeWhy(g, r)
 	}
+	if x, ok := m.tester.(*restarter); ok {
+		return x.why()
+	}
 	both := bothCounts(r.counted(), r.Canary, r.Baseline)
 	needed := odds(seqtest.Threshold(j.plan.Alpha))
 	if m.decides() {

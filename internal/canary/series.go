@@ -30,7 +30,7 @@ func (rep Report) curves(most int) []curve {
 	n := min(most, len(judged))
 	var out []curve
 	for _, m := range rep.shown() {
-		if m.Gauge != nil || !m.Seen {
+		if m.Gauge != nil || m.Restarts != nil || !m.Seen {
 			continue
 		}
 		c := curve{name: m.label(), gate: m.Gate}

@@ -34,12 +34,12 @@ func TestSetMetric(t *testing.T) {
 		if !found {
 			t.Errorf("%s: not there", spec)
 		}
-		if len(DefaultPlan().Metrics) != 3 {
+		if len(DefaultPlan().Metrics) != 4 {
 			t.Fatal("the default has changed")
 		}
 	}
 	p := DefaultPlan()
-	if err := p.SetMetric("latency gate=off"); err != nil || len(p.Metrics) != 2 {
+	if err := p.SetMetric("latency gate=off"); err != nil || len(p.Metrics) != 3 {
 		t.Errorf("off: %v, %+v", err, p.Metrics)
 	}
 	for spec, words := range map[string]string{

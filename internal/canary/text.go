@@ -69,6 +69,9 @@ func (rep Report) Summary() string {
 		if m.Gauge != nil {
 			canary, baseline, ratio = quantity(m.Gauge.Canary), quantity(m.Gauge.Baseline), ""
 		}
+		if m.Restarts != nil {
+			canary, baseline, ratio = often(m.Restarts.Canary), often(m.Restarts.Baseline), ""
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", markdown(m.label()), canary, baseline, ratio, verdict)
 	}
 	var tail []string

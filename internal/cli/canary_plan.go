@@ -24,7 +24,7 @@ type canaryPlanFlags struct {
 	Beta        float64       `default:"0.05" help:"Chance of a wrong pass."`
 	Tolerate    float64       `default:"0" help:"Fail only when the canary's share of errors is proven to be more than this many percentage points above the baseline's."`
 	Margin      float64       `default:"0.5" help:"Pass when it is proven to be less than this many percentage points above."`
-	Metric      []string      `help:"A metric and what is wanted of it: its name, then gate=block, warn, observe or off; tolerate, margin (percentage points); tolerate-ratio, margin-ratio (factors); worse=up, down or either; above=500ms (counts slow responses); kind=gauge; weight. errors, latency and memory are there without it, the last two where the source shows them. Repeatable." sep:"none" placeholder:"NAME KEY=VALUE…"`
+	Metric      []string      `help:"A metric and what is wanted of it: its name, then gate=block, warn, observe or off; tolerate, margin (percentage points); tolerate-ratio, margin-ratio (factors); worse=up, down or either; above=500ms (counts slow responses); kind=gauge; weight. errors, latency, memory and restarts are there without it, the last three where the source shows them. Repeatable." sep:"none" placeholder:"NAME KEY=VALUE…"`
 	Lag         string        `enum:"auto,on,off" default:"auto" help:"Whether evidence must survive a shift of the baseline by one look; auto is off for probes."`
 	Share       float64       `default:"0" help:"The canary's intended share of the traffic, between 0 and 1; 0 if not known."`
 	History     time.Duration `default:"1h" help:"How far to look back at the baseline before it begins, where the source can (Prometheus); 0 for not at all."`

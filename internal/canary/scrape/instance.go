@@ -28,6 +28,8 @@ type instance struct {
 	misses  int
 	// restartedNow is set when the latest scrape found a new process.
 	restartedNow bool
+	// anew says so whether its requests can be counted or not.
+	anew bool
 }
 
 // snapshot is the counters of one scrape.
@@ -107,7 +109,7 @@ func (in *instance) advance(next *snapshot, metrics []series.Counter) (map[strin
 	}
 	in.last = next
 	in.scrapes++
-	in.restartedNow = false
+	in.restartedNow, in.anew = false, false
 	if next.start != 0 && !slices.Contains(in.started, next.start) {
 		defer func() { in.started = append(in.started, next.start) }()
 	}
@@ -150,6 +152,7 @@ func sameStart(a, b float64) bool {
 func (in *instance) restarted(last, next *snapshot, metrics []series.Counter) (map[string]seqtest.Cohort, string, error) {
 	// Date headers have whole seconds, and boot time is rounded, too.
 	const slack = 2
+	in.anew = true
 	switch {
 	case slices.Contains(in.started, next.start), next.start < last.start:
 		return nil, "", in.several("the process start time went back and forth between scrapes")
@@ -234,4 +237,27 @@ func difference(last, next *snapshot, metrics []series.Counter) map[string]seqte
 		out[c.metric] = sum
 	}
 	return out
+}
+
+// restarts is the name of the metric that counts looks at an instance, and as bad
+// those that found a new process.
+const restarts = "restarts"
+
+// lives is the last look at the instance, as that metric counts it.
+func (in *instance) lives() seqtest.Cohort {
+	c := seqtest.Cohort{N: 1}
+	if in.anew {
+		c.Bad = 1
+	}
+	return c
+}
+
+// add adds counts to the instance's side.
+func (in *instance) add(sum seqtest.Counts, c seqtest.Cohort) seqtest.Counts {
+	if in.cohort == "canary" {
+		sum.Canary = sum.Canary.Plus(c)
+	} else {
+		sum.Baseline = sum.Baseline.Plus(c)
+	}
+	return sum
 }

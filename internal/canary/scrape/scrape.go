@@ -199,6 +199,9 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 		if note != "" {
 			sample.Notes = append(sample.Notes, note)
 		}
+		if before != nil && next[i].start != 0 {
+			sample.Counts[restarts] = in.add(sample.Counts[restarts], in.lives())
+		}
 		// As for the counters: what is not counted there is not counted here.
 		if counts != nil && before != nil {
 			timed := before.layout.timed || in.restartedNow
@@ -211,13 +214,7 @@ func (s *Source) once(ctx context.Context) (canary.Sample, error) {
 			}
 		}
 		for metric, c := range counts {
-			sum := sample.Counts[metric]
-			if in.cohort == "canary" {
-				sum.Canary = sum.Canary.Plus(c)
-			} else {
-				sum.Baseline = sum.Baseline.Plus(c)
-			}
-			sample.Counts[metric] = sum
+			sample.Counts[metric] = in.add(sample.Counts[metric], c)
 		}
 	}
 	sample.Latency = s.times.Take()

@@ -218,6 +218,9 @@ func TestRestart(t *testing.T) {
 	if len(got.Notes) != 1 || !strings.Contains(got.Notes[0], "restarted") {
 		t.Errorf("notes %q", got.Notes)
 	}
+	if r := got.Counts["restarts"]; r != (seqtest.Counts{Baseline: seqtest.Cohort{N: 1}, Canary: seqtest.Cohort{N: 1, Bad: 1}}) {
+		t.Errorf("restarts %+v", r)
+	}
 }
 
 func TestSeveralProcesses(t *testing.T) {
