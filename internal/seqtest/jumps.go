@@ -31,7 +31,8 @@ func (j Jumps) Add(c Cohort) Jumps {
 	return j
 }
 
-// raw is the variance over that of independent requests, information what it is
+// raw is the variance over that of independent requests, as far as it is believed,
+// information what it is
 // worth: as much as that many ticks with a great many errors each.
 func (j Jumps) raw() (raw, information float64) {
 	if j.pairs == 0 || j.seen.all.Bad == 0 || j.seen.all.Bad == j.seen.all.N {
@@ -42,26 +43,33 @@ func (j Jumps) raw() (raw, information float64) {
 	// Neighbours share a tick: a term has a variance of 3 instead of 2 for large
 	// counts, and more for sparse ones.
 	sparse := math.Max(0, 1-6*pq) / pq * j.seen.inverse / float64(j.seen.ticks)
-	return j.sum / float64(j.pairs) / pq, 2 * float64(j.pairs) / (3 + sparse)
+	return math.Min(mostJumps, j.sum/float64(j.pairs)/pq), 2 * float64(j.pairs) / (3 + sparse)
 }
 
-// Measure is the dispersion as far as it is known, like [Spread.Measure].
-func (j Jumps) Measure() Dispersion {
-	d := Dispersion{Rate: (float64(j.seen.all.Bad) + 0.5) / (float64(j.seen.all.N) + 1), Raw: 1, Bound: 1}
+// divisor is the dispersion, where independence is rejected at 1 %, else 1. It is
+// the plain estimate, and bounded: what fails by dozens again and again, while the
+// other side does not, is no chance, and a canary that crashes every few seconds
+// must not gain by doing nothing else.
+func (j Jumps) divisor() float64 {
 	raw, information := j.raw()
 	if j.seen.ticks < leastJumps || information == 0 {
-		return d
+		return 1
 	}
-	df := float64(j.pairs) * 2 / 3
-	d.Raw, d.Bound = raw, math.Max(1, raw*(1+2*math.Sqrt(2/df)))
 	// As in Disperse: a chi-square of that mean and variance.
+	df := float64(j.pairs) * 2 / 3
 	scale := df / information
-	d.Clustered = raw*df > scale*chiSquare99(df/scale)
-	return d
+	if raw*df <= scale*chiSquare99(df/scale) {
+		return 1
+	}
+	return math.Max(1, raw)
 }
 
-// leastJumps is how many ticks of a side may say that its errors are clustered.
-const leastJumps = 4
+const (
+	// leastJumps is how many ticks of a side may say that its errors are clustered.
+	leastJumps = 4
+	// mostJumps is the most that clusters of the canary's own divide by.
+	mostJumps = 24
+)
 
 // What a FAIL assumes while there is next to nothing to go by: as if two ticks had
 // been seen in which every failure brought two more. It is forgotten after forty.
@@ -77,7 +85,7 @@ const (
 // are the more likely the fewer ticks one has seen: the first five failures of a
 // run may well have been one.
 func Doubt(baseline Spread, canary Jumps) (divisor float64, unknown bool) {
-	d := math.Max(baseline.Measure().Divisor(), canary.Measure().Divisor())
+	d := math.Max(baseline.Measure().Divisor(), canary.divisor())
 	if baseline.seen.ticks >= doubtUntil {
 		return d, false
 	}

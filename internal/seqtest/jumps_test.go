@@ -48,9 +48,9 @@ func TestJumps(t *testing.T) {
 				}
 				j = j.Add(clustered(r, c.mean, p, c.size))
 			}
-			d := j.Measure()
-			sum += d.Raw / 200
-			if d.Clustered {
+			raw, _ := j.raw()
+			sum += raw / 200
+			if j.divisor() > 1 {
 				told++
 			}
 		}
@@ -104,6 +104,13 @@ func TestDoubt(t *testing.T) {
 	}
 	if d, unknown := Doubt(s, j); d < 15 || unknown {
 		t.Errorf("one clump of 20 divides by %v, %v", d, unknown)
+	}
+	// One that crashes again and again cannot hide behind it.
+	for k := range 20 {
+		s, j = s.Add(Counts{Baseline: Cohort{N: 1000}}), j.Add(Cohort{N: 100, Bad: int64(k % 2 * 100)})
+	}
+	if d, _ := Doubt(s, j); d != mostJumps {
+		t.Errorf("a crash loop divides by %v", d)
 	}
 	if d, _ := Doubt(s, Jumps{}.Add(Cohort{N: 5, Bad: 9}).Add(Cohort{})); d != 1 {
 		t.Errorf("counts that cannot be: %v", d)
