@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -120,11 +122,31 @@ func (c *client) query(ctx context.Context, expr string, at int64) (answer, erro
 		if err := json.Unmarshal(data.Result, &out.series); err != nil {
 			return answer{}, c.problem("not-prometheus", "the answer is not Prometheus': %s", excerpt(err.Error()))
 		}
+		for i := range out.series {
+			out.series[i].Values = withoutEnds(out.series[i].Values)
+		}
+		out.series = slices.DeleteFunc(out.series, func(r rawSeries) bool {
+			return len(r.Values) == 0 && len(r.Histograms) == 0 && r.Value == nil && r.Histogram == nil
+		})
 	case "scalar", "string":
 	default:
 		return answer{}, c.problem("not-prometheus", "the answer has the unknown type %q", excerpt(data.ResultType))
 	}
 	return out, nil
+}
+
+// withoutEnds leaves out the marks of a series' end, which Prometheus keeps to itself
+// and VictoriaMetrics shows as NaN: one at a time, where an application that shows
+// NaN does so again and again.
+func withoutEnds(ps []point) []point {
+	var kept []point
+	for i, p := range ps {
+		alone := (i == 0 || !math.IsNaN(ps[i-1].v)) && (i == len(ps)-1 || !math.IsNaN(ps[i+1].v))
+		if !math.IsNaN(p.v) || !alone {
+			kept = append(kept, p)
+		}
+	}
+	return kept
 }
 
 // now is the server's clock, in milliseconds.
@@ -134,12 +156,21 @@ func (c *client) now(ctx context.Context) (int64, error) {
 		return 0, err
 	}
 	var data struct {
-		Result point `json:"result"`
+		Result json.RawMessage `json:"result"`
 	}
-	if err := json.Unmarshal(env.Data, &data); err != nil || !(data.Result.v > 0 && data.Result.v < 1e12) {
+	var at point
+	err = json.Unmarshal(env.Data, &data)
+	if err == nil && json.Unmarshal(data.Result, &at) != nil {
+		// VictoriaMetrics knows no scalars: a number is a vector of one.
+		var vector []rawSeries
+		if err = json.Unmarshal(data.Result, &vector); err == nil && len(vector) == 1 && vector[0].Value != nil {
+			at = *vector[0].Value
+		}
+	}
+	if err != nil || !(at.v > 0 && at.v < 1e12) {
 		return 0, c.problem("not-prometheus", "the answer is not Prometheus'")
 	}
-	return int64(data.Result.v * 1000), nil
+	return int64(at.v * 1000), nil
 }
 
 // call sends a request and opens the envelope. An answer that the server calls
@@ -179,10 +210,15 @@ func (c *client) call(ctx context.Context, path string, form url.Values) (envelo
 	}
 	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
 	var env envelope
-	if media == "application/json" {
+	if isJSON(media) {
 		err = json.Unmarshal(data, &env)
 	}
 	return c.judge(res.StatusCode, media, env, err)
+}
+
+// isJSON knows VictoriaMetrics' type, too, of raw samples.
+func isJSON(media string) bool {
+	return media == "application/json" || media == "application/stream+json"
 }
 
 // judge turns statuses and the server's own errors into problems.
@@ -210,7 +246,7 @@ func (c *client) judge(status int, media string, env envelope, broken error) (en
 		return env, c.problem("status", "answered %d%s", status, said)
 	case media == "text/html" || media == "application/xhtml+xml":
 		return env, c.problem("not-prometheus", "answered an HTML page: is there a login in front of it?")
-	case media != "application/json":
+	case !isJSON(media):
 		return env, c.problem("not-prometheus", "answered %q instead of JSON", excerpt(media))
 	case broken != nil:
 		return env, c.problem("not-prometheus", "the answer is not whole JSON: %s", excerpt(broken.Error()))

@@ -38,6 +38,7 @@ type Server struct {
 	fault func(w http.ResponseWriter, r *http.Request) bool
 	// warnings are added to every answer.
 	warnings []string
+	victoria bool
 	partial  bool
 	// eval answers expressions that are more than selectors.
 	eval func(expr string, at int64) ([]map[string]string, bool)
@@ -63,6 +64,12 @@ func (s *Server) Now() (now int64) { s.do(func() { now = s.now }); return now }
 func (s *Server) Fault(f func(http.ResponseWriter, *http.Request) bool) {
 	s.do(func() { s.fault = f })
 }
+
+// Victoria makes it answer as VictoriaMetrics does: numbers are vectors of one, and
+// raw samples come as another type of JSON.
+func (s *Server) Victoria() { s.do(func() { s.victoria = true }) }
+
+func (s *Server) isVictoria() (v bool) { s.do(func() { v = s.victoria }); return v }
 
 // Warn adds warnings to every answer, as a storage that answers in part does.
 func (s *Server) Warn(texts ...string) { s.do(func() { s.warnings = texts }) }
@@ -150,8 +157,12 @@ func (s *Server) write(w http.ResponseWriter, status int, doc map[string]any) {
 	if s.partial {
 		doc["isPartial"] = true
 	}
+	media := "application/json"
+	if data, ok := doc["data"].(map[string]any); ok && s.victoria && data["resultType"] == "matrix" {
+		media = "application/stream+json; charset=utf-8"
+	}
 	s.mu.Unlock()
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", media)
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(doc)
 }
@@ -198,6 +209,10 @@ func (s *Server) query(w http.ResponseWriter, r *http.Request) {
 	case *parser.Call:
 		if e.Func.Name == "time" {
 			now := float64(at) / 1000
+			if s.isVictoria() {
+				s.result(w, "vector", []any{map[string]any{"metric": map[string]string{}, "value": []any{now, strconv.FormatFloat(now, 'f', -1, 64)}}})
+				return
+			}
 			s.write(w, http.StatusOK, map[string]any{"status": "success", "data": map[string]any{"resultType": "scalar", "result": []any{now, strconv.FormatFloat(now, 'f', -1, 64)}}})
 			return
 		}
