@@ -11,6 +11,13 @@ import (
 // of its reasons. A verdict needs none from here: what follows a fail is known to
 // whoever runs the hooks.
 func (rep *Report) next(j *judge, fatal string) []string {
+	if rep.Verdict == finding.Pass {
+		for _, p := range rep.Problems {
+			if p.Cohort == "canary" && (p.Kind == "timeout" || p.Kind == "down") {
+				return []string{"the canary did not answer" + times(p.Count) + ": requests that it did not take either are not in its counters; see what the load balancer says"}
+			}
+		}
+	}
 	if rep.Verdict != finding.Inconclusive {
 		return nil
 	}
@@ -62,6 +69,8 @@ func (p ProblemReport) next() []string {
 	switch p.Kind {
 	case "down", "timeout", "not-found":
 		return []string{"is it running, and does the machine of the gate reach it? Try there: curl -sS " + at}
+	case "tls":
+		return []string{"is it http or https? A certificate of your own authority: SSL_CERT_FILE=ca.pem, or --prometheus-ca"}
 	case "status", "not-metrics", "too-large":
 		return []string{"see what it answers: curl -sS " + at}
 	case "no-counter", "bad-value":

@@ -105,7 +105,7 @@ func (l *Latency) plus(d *Latency) *Latency {
 
 // Problem is a named reason why a source could not deliver.
 type Problem struct {
-	// Kind is a stable word: down, timeout, status, not-metrics, no-counter,
+	// Kind is a stable word: down, timeout, tls, status, not-metrics, no-counter,
 	// too-large, bad-value, several-processes, not-found.
 	Kind string
 	// Cohort is "baseline" or "canary", or empty when both are concerned.

@@ -160,7 +160,7 @@ func (rep Report) hurtWords() string {
 }
 
 func times(n int) string {
-	if n == 1 {
+	if n <= 1 {
 		return ""
 	}
 	return fmt.Sprintf(" (at %d looks)", n)

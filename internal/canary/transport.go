@@ -2,10 +2,12 @@ package canary
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -22,7 +24,12 @@ func Transport(err error, patience time.Duration) (kind, phrase string, rest err
 	}
 	var timeout interface{ Timeout() bool }
 	var dns *net.DNSError
+	var cert *tls.CertificateVerificationError
 	switch {
+	case errors.As(err, &cert):
+		return "tls", "its certificate is not trusted: " + cert.Err.Error(), err
+	case errors.Is(err, http.ErrSchemeMismatch):
+		return "tls", "it speaks http, not https", err
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "not-found", "the host name is not known", err
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():

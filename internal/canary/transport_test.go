@@ -2,10 +2,13 @@ package canary_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
@@ -31,6 +34,8 @@ func TestTransport(t *testing.T) {
 		{"closed before the answer", io.EOF, "down", "the connection was closed"},
 		{"closed within the answer", fmt.Errorf("reading: %w", io.ErrUnexpectedEOF), "down", "the connection was closed"},
 		{"refused", refused, "down", ""},
+		{"another authority", &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}, "tls", "its certificate is not trusted: x509: certificate signed by unknown authority"},
+		{"http behind https", http.ErrSchemeMismatch, "tls", "it speaks http, not https"},
 		{"anything else", errors.New("tls: handshake failure"), "down", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

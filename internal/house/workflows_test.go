@@ -17,8 +17,9 @@ type workflow struct {
 		Uses        string            `yaml:"uses"`
 		Permissions map[string]string `yaml:"permissions"`
 		Steps       []struct {
-			Uses string `yaml:"uses"`
-			Run  string `yaml:"run"`
+			Uses string         `yaml:"uses"`
+			With map[string]any `yaml:"with"`
+			Run  string         `yaml:"run"`
 		} `yaml:"steps"`
 	} `yaml:"jobs"`
 }
@@ -128,5 +129,41 @@ func TestWorkflowsAreSafe(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// What an example gives one of the actions is an input of it.
+func TestExamplesNameInputs(t *testing.T) {
+	ours := regexp.MustCompile(`^fairlead-ci/fairlead/(actions/[a-z-]+)@`)
+	examples, _ := filepath.Glob(filepath.Join(root(t), "examples", "workflows", "*.yml"))
+	seen := 0
+	for _, path := range examples {
+		for id, j := range readWorkflow(t, path).Jobs {
+			for _, s := range j.Steps {
+				m := ours.FindStringSubmatch(s.Uses)
+				if m == nil {
+					continue
+				}
+				text, err := os.ReadFile(filepath.Join(root(t), filepath.FromSlash(m[1]), "action.yml"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				var action struct {
+					Inputs map[string]any `yaml:"inputs"`
+				}
+				if err := yaml.Unmarshal(text, &action); err != nil {
+					t.Fatal(err)
+				}
+				for name := range s.With {
+					seen++
+					if _, ok := action.Inputs[name]; !ok {
+						t.Errorf("%s: job %s: %s has no input %q", filepath.Base(path), id, m[1], name)
+					}
+				}
+			}
+		}
+	}
+	if seen == 0 {
+		t.Error("no example uses an action")
 	}
 }

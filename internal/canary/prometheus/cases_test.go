@@ -368,7 +368,7 @@ func TestTLS(t *testing.T) {
 	defer srv.Close()
 	w := &world{t: t, fake: f, url: srv.URL, now: time.Now()}
 	_, err := w.source().Sample(t.Context())
-	if p := problem(t, err); p.Kind != "down" || !strings.Contains(p.Detail, "certificate") {
+	if p := problem(t, err); p.Kind != "tls" || !strings.Contains(p.Detail, "certificate") {
 		t.Errorf("%+v", p)
 	}
 	trusted := srv.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs
