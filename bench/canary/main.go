@@ -120,7 +120,7 @@ func (p *page) verdicts() string {
 func (p *page) write() string {
 	return `# canary-gate and its peers, simulated
 
-Written by ` + "`make bench-canary`" + ` (seeds fixed; about a quarter of an hour of one core). Requests arrive as a Poisson process; per tick of 15 seconds and side, failed and good
+Written by ` + "`make bench-canary`" + ` (seeds fixed; about half an hour of one core). Requests arrive as a Poisson process; per tick of 15 seconds and side, failed and good
 requests are counted; a run is an hour, 240 ticks. "100/10" means 100 requests per second in total, 10 % of them to the canary. Medians are in minutes; "(x)" is the share of
 runs in percent that came to an answer within the hour, where it is below 99.5. All judges see the same requests.
 

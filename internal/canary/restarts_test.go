@@ -36,6 +36,9 @@ func TestRestarts(t *testing.T) {
 	if r := loop.Metrics[2]; r.Restarts == nil || *r.Restarts != (Restarts{Canary: 24, CrashLoop: true}) || r.Canary.Bad != 24 || !strings.Contains(loop.Reason, "a crash loop") {
 		t.Errorf("%+v: %s", r.Restarts, loop.Reason)
 	}
+	if page := loop.HTML(); !strings.Contains(page, "<td>24 times</td><td>never</td>") || !strings.Contains(page, "a crash loop") {
+		t.Error("the page does not tell")
+	}
 	many := play(t, plan, with(12, 0, 9))
 	expect(t, many, finding.Pass, EndedDecided, "warning", "the canary restarted 4 times and the baseline never")
 	if strings.Contains(many.Summary(), "crash loop") {
