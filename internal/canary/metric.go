@@ -145,6 +145,11 @@ func (m Metric) check() error {
 		}
 		return nil
 	}
+	for what, n := range map[string]seqtest.Null{"tolerance": m.Fail, "margin": m.Pass} {
+		if math.Abs(n.Delta) > 1 {
+			return fmt.Errorf("a %s of %s percentage points: there are 100 at most", what, number(n.Delta*100))
+		}
+	}
 	if err := m.test(seqtest.Fail, false).Process.Check(); err != nil {
 		return fmt.Errorf("tolerance: %w", err)
 	}

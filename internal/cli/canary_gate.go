@@ -141,6 +141,10 @@ func (c *canaryGateCmd) watch(ctx context.Context, s *session, plan canary.Plan,
 	if rep.Ended == canary.EndedDecided {
 		state.done()
 	}
+	if rep.Verdict == finding.Fail && (hooks.step != nil || hooks.fail != nil) {
+		// What the hooks do takes its time, and their output needs its reason above it.
+		s.logf("canary-gate: %s: %s; what was to be run after a fail is run", rep.Headline(), finding.Printable(rep.Reason))
+	}
 	undoing := hooks.after(context.WithoutCancel(ctx), &rep)
 	if wrote := errors.Join(undoing, c.write(rep)); wrote != nil {
 		err = wrote // worse news than an interruption
@@ -157,7 +161,10 @@ func (c *canaryGateCmd) writable() error {
 		if x.path == "" {
 			continue
 		}
-		_, missing := os.Stat(x.path)
+		info, missing := os.Stat(x.path)
+		if missing == nil && !info.Mode().IsRegular() && !info.IsDir() {
+			continue // whoever reads a pipe would take this for its end
+		}
 		f, err := os.OpenFile(x.path, os.O_WRONLY|os.O_CREATE, 0o644)
 		if err != nil {
 			return failure.New(failure.Usage, "the folder must be there, and writable", "%s: %w", x.flag, err)

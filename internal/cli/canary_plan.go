@@ -24,11 +24,27 @@ type canaryPlanFlags struct {
 	Beta        float64       `default:"0.05" help:"Chance of a wrong pass."`
 	Tolerate    float64       `default:"0" help:"Fail only when the canary's share of errors is proven to be more than this many percentage points above the baseline's."`
 	Margin      float64       `default:"0.5" help:"Pass when it is proven to be less than this many percentage points above."`
-	Metric      []string      `help:"A metric and what is wanted of it: its name, then gate=block, warn, observe or off; tolerate, margin (percentage points); tolerate-ratio, margin-ratio (factors); worse=up, down or either; above=500ms (counts slow responses); kind=gauge; weight. errors, latency, memory and restarts are there without it, the last three where the source shows them. Repeatable." sep:"none" placeholder:"NAME KEY=VALUE…"`
+	Metric      []metricSpec  `help:"A metric and what is wanted of it: its name, then gate=block, warn, observe or off; tolerate, margin (percentage points); tolerate-ratio, margin-ratio (factors); worse=up, down or either; above=500ms (counts slow responses); kind=gauge; weight. errors, latency, memory and restarts are there without it, the last three where the source shows them. Repeatable." sep:"none" placeholder:"NAME KEY=VALUE…"`
 	Lag         string        `enum:"auto,on,off" default:"auto" help:"Whether evidence must survive a shift of the baseline by one look; auto is off for probes."`
 	Share       float64       `default:"0" help:"The canary's intended share of the traffic, between 0 and 1; 0 if not known."`
 	History     time.Duration `default:"1h" help:"How far to look back at the baseline before it begins, where the source can (Prometheus); 0 for not at all."`
 	Horizon     bool          `help:"Need less evidence for a fail, by a threshold that holds for looks until the deadline only. Needs history and --share."`
+}
+
+// metricSpec is a line of --metric: read at once, so that a mistake is named with
+// its place in the settings file.
+type metricSpec string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (m *metricSpec) UnmarshalText(text []byte) error {
+	p := canary.DefaultPlan()
+	err := p.SetMetric(string(text))
+	// What a new name measures may be said by --gauge-metric.
+	if err != nil && p.SetMetric(string(text)+" kind=gauge") != nil {
+		return err
+	}
+	*m = metricSpec(text)
+	return nil
 }
 
 // canaryRunFlags say what the gate moves, and what it remembers.
@@ -60,7 +76,7 @@ func (c *canaryGateCmd) plan() (canary.Plan, error) {
 		}
 	}
 	for _, spec := range c.Metric {
-		if err := p.SetMetric(spec); err != nil {
+		if err := p.SetMetric(string(spec)); err != nil {
 			return p, failure.Wrap(failure.Usage, "", fmt.Errorf("--metric: %w", err))
 		}
 	}

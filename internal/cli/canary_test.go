@@ -73,11 +73,13 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 	t.Chdir(dir)
 	shift, shifted := hook(t, dir, "shift")
 	undo, undone := hook(t, dir, "undo")
+	var logged string
 	gate := func(share int) (int, string) {
 		b, c := newRelease(t, 0), newRelease(t, share)
 		code, out, errs := fairlead(t.Context(), "canary-gate", "--baseline", b.URL, "--canary", c.URL, "--interval", "20ms", "--deadline", "20s",
 			"--step", "50", "--step-hook", shift, "--on-fail", undo, "--report", "r.json", "--html", "r.html", "--metric", "errors margin=1")
 		t.Log(errs)
+		logged = errs
 		return code, out
 	}
 	if code, out := gate(0); code != 0 || read(t, shifted) != "50/\n" {
@@ -88,6 +90,9 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 	}
 	if code, out := gate(100); code != 1 || read(t, shifted) != "50/\n50/\n0/fail\n" || read(t, undone) != "/fail\n" {
 		t.Errorf("bad: exit code %d, hooks %q, %q: %s", code, read(t, shifted), read(t, undone), out)
+	}
+	if !strings.Contains(logged, "what was to be run after a fail is run") {
+		t.Errorf("the hooks run without a word: %s", logged)
 	}
 	for _, want := range []string{"<b>FAIL</b>", "Done: the canary gets no traffic any more", "Done: --on-fail was run"} {
 		if page := read(t, "r.html"); !strings.Contains(page, want) {
@@ -112,6 +117,7 @@ func TestCanaryStepsAndHooks(t *testing.T) {
 		"--bake --prometheus http://127.0.0.1:1 --canary-labels v=1 --alert-rule Web*":                 "--bake and --alert-rule exclude each other",
 		"--gauge-metric queue=jobs": "--gauge-metric does nothing with this source",
 		"--alert-rule Web*":         "--alert-rule does nothing with this source",
+		"--tolerate 500 --margin 1": "a tolerance of 500 percentage points: there are 100 at most",
 		"--report gone/r.json":      "--report: open gone/r.json: no such file or directory",
 		"--html .":                  "--html: open .: is a directory",
 		"--state gone/s.json":       "--state: open gone/s.json: no such file or directory",
