@@ -62,8 +62,8 @@ func TestCanaryDirect(t *testing.T) {
 		again(side)
 	}
 	load := s.users(100)
-	gate := func() gateReport {
-		args := []string{"canary-gate", "--format", "json", "--interval", "1s", "--deadline", "4m", "--margin", "1"}
+	gate := func(more ...string) gateReport {
+		args := append([]string{"canary-gate", "--format", "json", "--interval", "1s", "--deadline", "4m", "--margin", "1"}, more...)
 		for _, side := range sides {
 			args = append(args, "--"+strings.Fields(side)[0], s.direct(side))
 		}
@@ -87,11 +87,11 @@ func TestCanaryDirect(t *testing.T) {
 	go func() {
 		defer close(done)
 		for _, side := range sides[:2] {
-			time.Sleep(12 * time.Second)
+			time.Sleep(8 * time.Second)
 			again(side)
 		}
 	}()
-	rolling := gate()
+	rolling := gate("--min-duration", "45s")
 	<-done
 	told := 0
 	for _, n := range rolling.Notes { // pages of several workers do not say when these started
