@@ -108,7 +108,7 @@ func (p *page) spells() {
 	}
 	for i, s := range []spell{{120, 20, 3, true}, {240, 40, 3, false}} {
 		long := share(simulateSpells(base, s, change{1, 1}, 0, p.runs(300), uint64(1010+i)))
-		t.add([]string{"for 20 s on average (exponential: one in seven for longer than 40 s), every two minutes", "for 40 s, every four minutes: a gate that begins in one sees nothing else"}[i], fmt.Sprintf("%.1f", long))
+		t.add([]string{"3 times as slow for 20 s on average (exponential: one in seven for longer than 40 s), every two minutes", "3 times as slow for 40 s, every four minutes: a gate that begins in one sees nothing else"}[i], fmt.Sprintf("%.1f", long))
 	}
 	p.promise(worst <= 2, "false FAIL on response times without history where either side is slow for up to 20 s now and then: at most 2 %", "at most %.1f %%", worst)
 	speed := table{head: []string{"no spells; the canary's responses", "FAIL, min"}}
@@ -125,6 +125,6 @@ func (p *page) spells() {
 	}
 	p.say("slow spells")
 	p.section("Slow spells",
-		"A backup, a full collection, a neighbour on the machine: for twenty seconds one side answers slowly, and then it is the other's turn. Such a spell is one fact, and which side has the first ones is chance. 100/10, a look every five seconds, no history, fifteen minutes without a PASS. Where any threshold shows that slow responses come together, the gate does three things: it measures how uneven they come over stretches of four looks, too; it carries that to the higher thresholds, which see too few of them to tell; and the canary's two worst spells (of half a minute at most: what lasts is none) do not count. Without that the gate failed 8 to 30 % of the runs with spells of 20 s.",
+		"A backup, a full collection, a neighbour on the machine: for twenty seconds one side answers slowly, and then it is the other's turn. Such a spell is one fact, and which side has the first ones is chance. 100/10, a look every five seconds, no history, fifteen minutes without a PASS. Where any threshold shows that slow responses come together, the gate does three things: it measures how uneven they come over stretches of four looks, too; it carries that to the higher thresholds, which see too few of them to tell; and the canary's two worst spells (of half a minute at most: what lasts is none) do not count. Without that the gate failed 3 to 30 % of the runs with spells of 20 s.",
 		t.String(), "What it costs: nothing where a canary is slow from the start, because then its slow responses come evenly. One that turns slow later looks like a spell at first:", speed.String())
 }
