@@ -71,7 +71,7 @@ func (c *canaryGateCmd) plan() (canary.Plan, error) {
 		name, _, ok := strings.Cut(g, "=")
 		if ok && name != "" && !slices.ContainsFunc(p.Metrics, func(m canary.Metric) bool { return m.Name == name }) {
 			m := canary.MemoryMetric()
-			m.Name = name
+			m.Name, m.IfSeen = name, false // asked for: that it is not there is told
 			p.Metrics = append(p.Metrics, m)
 		}
 	}

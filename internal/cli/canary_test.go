@@ -270,3 +270,21 @@ canary = "` + serve(`{"items": []}`) + `"
 		t.Errorf("code %d\n%s%s", code, out, stderr)
 	}
 }
+
+// TestCanaryGaugeAskedFor: a reading that was asked for and is not there is told.
+func TestCanaryGaugeAskedFor(t *testing.T) {
+	c := &canaryGateCmd{}
+	c.GaugeMetric = []string{"queue=celery_queue_length", "memory=rss"}
+	p, err := c.plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range p.Metrics {
+		if (m.Name == "memory") != m.IfSeen && (m.Name == "memory" || m.Name == "queue") {
+			t.Errorf("%s: only if seen %v", m.Name, m.IfSeen)
+		}
+	}
+	if n := len(p.Metrics); p.Metrics[n-1].Name != "queue" {
+		t.Errorf("%d metrics, no queue", n)
+	}
+}
