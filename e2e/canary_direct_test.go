@@ -63,7 +63,8 @@ func TestCanaryDirect(t *testing.T) {
 	}
 	load := s.users(100)
 	gate := func(more ...string) gateReport {
-		args := append([]string{"canary-gate", "--format", "json", "--interval", "1s", "--deadline", "4m", "--margin", "1"}, more...)
+		// Errors only: starting is slow, and on a busy machine response times take long to pass.
+		args := append([]string{"canary-gate", "--format", "json", "--interval", "1s", "--deadline", "3m", "--margin", "1", "--latency-metric", "none"}, more...)
 		for _, side := range sides {
 			args = append(args, "--"+strings.Fields(side)[0], s.direct(side))
 		}
@@ -99,8 +100,7 @@ func TestCanaryDirect(t *testing.T) {
 			told++
 		}
 	}
-	// Response times may take longer to pass: starting is slow, and comes in clusters.
-	if rolling.Verdict == "fail" || rolling.Metrics[0].Verdict != "pass" || told != 2 {
+	if rolling.Verdict != "pass" || told != 2 {
 		t.Errorf("while the baseline restarts: %s, %s; %d restarts in %q", rolling.Verdict, rolling.Reason, told, rolling.Notes)
 	}
 	load.stop()
