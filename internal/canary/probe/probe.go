@@ -131,7 +131,23 @@ func New(cfg Config) (*Source, error) {
 		}
 		s.sides[i] = side{cohort: c.cohort, base: u, client: s.newClient()}
 	}
+	if place(s.sides[0].base) == place(s.sides[1].base) {
+		return usage("give each side the address of its own release", "baseline and canary are at the same address: a release is always as good as itself")
+	}
 	return s, nil
+}
+
+// place is where an address leads, for telling two apart: names that only differ
+// in how they are written are one.
+func place(u *url.URL) string {
+	host, port := strings.ToLower(u.Hostname()), u.Port()
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() && (ip.Equal(net.IPv4(127, 0, 0, 1)) || ip.Equal(net.IPv6loopback)) {
+		host = "localhost"
+	}
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return net.JoinHostPort(host, port) + strings.TrimRight(u.Path, "/") + "?" + u.RawQuery
 }
 
 // newClient has the same connection policy for both sides.

@@ -215,12 +215,29 @@ func TestConfig(t *testing.T) {
 		"none":    func(c *Config) { c.Baseline = "" },
 		"rate":    func(c *Config) { c.Rate = 1e6 },
 		"timeout": func(c *Config) { c.Timeout = -1 },
+		"same":    func(c *Config) { c.Canary = "http://LOCALHOST:1/" },
+		"port":    func(c *Config) { c.Baseline, c.Canary = "http://shop.example", "http://shop.example:80/" },
 	} {
 		cfg := good
 		spoil(&cfg)
 		if _, err := New(cfg); failure.CodeOf(err) != failure.Usage {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+	for _, canary := range []string{"https://127.0.0.1:1", "http://127.0.0.1:1/next", "http://127.0.0.2:1", "http://127.0.0.1:1?v=2"} {
+		cfg := good
+		cfg.Canary = canary
+		s, err := New(cfg)
+		if canary == "https://127.0.0.1:1" { // one port speaks one of them
+			if err == nil {
+				t.Errorf("%s beside %s", canary, cfg.Baseline)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatalf("%s beside %s: %v", canary, cfg.Baseline, err)
+		}
+		s.Close()
 	}
 	s, err := New(good)
 	if err != nil {
