@@ -26,7 +26,7 @@ type figure struct {
 func (rep Report) HTML() string {
 	page, err := template.New("report").Funcs(template.FuncMap{
 		"quantile": func(p float64) string { return "p" + number(100*p) },
-		"share":    unbroken, "word": gateWord, "often": often, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
+		"notSeen":  func() string { return notSeen }, "share": unbroken, "word": gateWord, "often": often, "ratio": func(m MetricReport) string { return m.Ratio.words() }, "label": func(m MetricReport) string { return m.label() },
 		"percent": func(p float64) string { return hard(percent(p)) }, "times": times, "null": nullWords, "margin": marginWords, "ms": bandWords, "quantity": quantity, "clock": clockWords,
 		"after": after, "upper": func(v finding.Verdict) string { return strings.ToUpper(string(v)) }, "hurt": rep.hurtWords, "count": count,
 	}).Parse(pageTemplate)

@@ -390,3 +390,17 @@ func TestFailWithoutResponseTimes(t *testing.T) {
 	})
 	expect(t, rep, finding.Inconclusive, EndedDeadline, "the canary gets no traffic (latency)")
 }
+
+// TestNotShown: what the source never shows has no numbers.
+func TestNotShown(t *testing.T) {
+	plan := demoPlan()
+	if err := plan.SetMetric("queue kind=gauge"); err != nil {
+		t.Fatal(err)
+	}
+	rep := play(t, plan, traffic(1, seqtest.Traffic{Canary: 100, Baseline: 100}, .02, 0))
+	for what, text := range map[string]string{"summary": rep.Summary(), "page": rep.HTML()} {
+		if strings.Contains(text, "0 of 0") || !strings.Contains(text, "not shown") {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+}

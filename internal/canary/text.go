@@ -72,6 +72,9 @@ func (rep Report) Summary() string {
 		if m.Restarts != nil {
 			canary, baseline, ratio = often(m.Restarts.Canary), often(m.Restarts.Baseline), ""
 		}
+		if !m.Seen {
+			canary, baseline, ratio = notSeen, notSeen, ""
+		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", markdown(m.label()), canary, baseline, ratio, verdict)
 	}
 	var tail []string
@@ -102,6 +105,9 @@ func (rep Report) Summary() string {
 	}
 	return b.String() + "\n" // what follows a closing tag at once would be no Markdown
 }
+
+// notSeen stands for the numbers of a metric that the source never showed.
+const notSeen = "not shown"
 
 // shown leaves out what the source never delivered and nobody insisted on.
 func (rep Report) shown() []MetricReport {
