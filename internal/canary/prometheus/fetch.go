@@ -190,7 +190,7 @@ func (s *Source) horizon(b *batch) (int64, []string, error) {
 	for _, t := range b.sorted() {
 		failed := t.failed()
 		switch {
-		case newest-t.newest > patience*max(s.tally.Interval, 1):
+		case newest-t.newest > patience*max(s.tally.Interval, 1) && b.scrapedSince(t.newest):
 			gone(t, "vanished from the server's targets; its requests until then are counted")
 			continue
 		case failed == 0 && s.lost(t, counted[t.key]):
@@ -247,6 +247,21 @@ func (s *Source) replaced(b *batch, t *scraped, failed int) bool {
 		}
 	}
 	return false
+}
+
+// scrapedSince says whether the server has scraped something as often as an instance
+// may miss it, since a time: it may have been away itself, and its targets' turns come
+// one after another. A server that shows no scrapes is believed to have.
+func (b *batch) scrapedSince(ts int64) bool {
+	shows := false
+	for _, t := range b.targets {
+		n := len(t.ups)
+		shows = shows || n > 0
+		if n >= patience && t.ups[n-patience].ts > ts {
+			return true
+		}
+	}
+	return !shows
 }
 
 // failed is how many of the latest scrapes failed in a row.

@@ -108,3 +108,30 @@ func atOrigin(s *Source, p *pod) seqtest.Cohort {
 	}
 	return c
 }
+
+// A server that was away scrapes one instance before the others when it is back:
+// those have not vanished.
+func TestServerAway(t *testing.T) {
+	w := newWorld(t)
+	w.pod("a:80", "1", 1)
+	w.pod("b:80", "1", 14)
+	w.pod("c:80", "2", 2)
+	gone := w.pod("d:80", "2", 8)
+	w.run(90)
+	s := w.source()
+	w.origin(s)
+	var sum total
+	w.watch(s, 60, &sum)
+	w.stopped = true
+	w.watch(s, 70, &sum)
+	w.stopped = false
+	w.watch(s, 90, &sum)
+	if len(sum.notes) > 0 {
+		t.Errorf("%q", sum.notes)
+	}
+	gone.removed = true
+	w.watch(s, 120, &sum)
+	if len(sum.notes) != 1 || !said(sum.notes, "canary d:80 vanished") {
+		t.Errorf("%q", sum.notes)
+	}
+}

@@ -29,6 +29,8 @@ type world struct {
 	// mirrors are the servers that scrape, as labels; none means one without any.
 	// Each scrapes two seconds after the one before.
 	mirrors []string
+	// stopped is the server's time out: nothing is scraped.
+	stopped bool
 }
 
 // pod is an instrumented application.
@@ -133,6 +135,9 @@ func (w *world) run(seconds int) {
 		w.now = w.now.Add(time.Second)
 		for _, p := range w.pods {
 			p.serve()
+			if w.stopped {
+				continue
+			}
 			since := (w.fake.Now()/1000 + 15 - int64(p.offset)) % 15
 			if len(w.mirrors) == 0 && since == 0 {
 				w.scrape(p)
