@@ -68,10 +68,17 @@ func (s *Source) marks(a answer) map[mark]bool {
 	}
 	out := map[mark]bool{}
 	for _, x := range a.page.Series {
-		// A few round digits may be alike by chance; what a clock measured is not.
-		if names[x.Name] && x.Value > 0 && !math.IsInf(x.Value, 0) && x.Value*1e4 != math.Trunc(x.Value*1e4) {
+		if names[x.Name] && x.Value > 0 && !math.IsInf(x.Value, 0) && !round(x.Value) {
 			out[mark{key(x, ""), x.Value}] = true
 		}
 	}
 	return out
+}
+
+// round says that a number has four decimals at most, whatever adding up has made of
+// the last digits: such numbers may be alike by chance; what a clock measured is not.
+func round(x float64) bool {
+	const decimals, off, ulp = 1e4, 1e-6, 5e-16
+	x *= decimals
+	return math.Abs(x-math.Round(x)) <= off+x*ulp
 }

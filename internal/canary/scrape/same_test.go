@@ -27,6 +27,7 @@ func TestOneProcessOnBothSides(t *testing.T) {
 		"later":          {[2]string{timedPage(0, 0), timedPage(3, .0123456789)}, [2]string{timedPage(0, 0), timedPage(3, .0123456789)}, [2]bool{false, true}},
 		"other sums":     {[2]string{timedPage(40, 1.2345678901), timedPage(50, 1.5345678901)}, [2]string{timedPage(40, 1.2345678902), timedPage(50, 1.5345678902)}, [2]bool{}},
 		"round sums":     {[2]string{timedPage(40, 1.25), timedPage(50, 1.5)}, [2]string{timedPage(40, 1.25), timedPage(50, 1.5)}, [2]bool{}},
+		"added up":       {[2]string{timedPage(40, .28), timedPage(50, .30000000000000004)}, [2]string{timedPage(40, .28), timedPage(50, .30000000000000004)}, [2]bool{}},
 		"started alike":  {[2]string{page(40, 0, 5), page(50, 0, 5)}, [2]string{page(40, 0, 5), page(50, 0, 5)}, [2]bool{}},
 		"a shared gauge": {[2]string{page(40, 0, 5) + "jobs_seconds_sum 3.14159265\n", page(50, 0, 5)}, [2]string{page(30, 0, 6) + "jobs_seconds_sum 3.14159265\n", page(40, 0, 6)}, [2]bool{}},
 	} {
