@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"time"
@@ -49,8 +48,8 @@ func (s *Source) fetch(ctx context.Context, by *http.Client, in *instance) (answ
 	case res.StatusCode != http.StatusOK:
 		return answer{}, problem("status", "answered %d instead of metrics", res.StatusCode)
 	}
-	media, _, _ := mime.ParseMediaType(res.Header.Get("Content-Type"))
-	switch media {
+	media, _, _ := strings.Cut(res.Header.Get("Content-Type"), ";")
+	switch media = strings.ToLower(strings.TrimSpace(media)); media {
 	case "text/html", "application/xhtml+xml":
 		return answer{}, problem("not-metrics", "answered an HTML page instead of metrics: is the path right?")
 	case "application/json", "application/vnd.google.protobuf":

@@ -235,9 +235,11 @@ func (s *Source) fetchAll(ctx context.Context) ([]answer, []error) {
 	}
 	s.asked++
 	var wg sync.WaitGroup
-	for i, in := range s.instances {
+	last := len(s.instances) - 1
+	for i, in := range s.instances[:last] {
 		wg.Go(func() { answers[i], errs[i] = s.fetch(ctx, by, in) })
 	}
+	answers[last], errs[last] = s.fetch(ctx, by, s.instances[last])
 	wg.Wait()
 	return answers, errs
 }
