@@ -8,25 +8,33 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
 
 // A run of short looks costs as much to start as one of many.
 const (
-	few, many = 20, 420
+	few, many = 20, 220
 	interval  = 50 * time.Millisecond
 	rounds    = 5
 )
 
 func main() {
+	if len(os.Args) == 5 && os.Args[1] == "bare" {
+		looks, _ := strconv.Atoi(os.Args[4])
+		bare(os.Args[2:4], looks)
+		return
+	}
 	if len(os.Args) != 2 {
 		fmt.Fprintln(os.Stderr, "usage: gate-cpu BINARY")
 		os.Exit(2)
@@ -34,6 +42,29 @@ func main() {
 	if err := run(os.Args[1]); err != nil {
 		fmt.Fprintln(os.Stderr, "gate-cpu:", err)
 		os.Exit(1)
+	}
+}
+
+// bare reads both pages the way the gate does, and nothing else: every fourth time
+// by connections of their own, after two dozen of those.
+func bare(urls []string, looks int) {
+	kept, fresh := &http.Client{Transport: &http.Transport{}}, &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	for i := range looks {
+		by := kept
+		if i < 24 || i%4 == 0 {
+			by = fresh
+		}
+		var wg sync.WaitGroup
+		for _, url := range urls {
+			wg.Go(func() {
+				if res, err := by.Get(url); err == nil {
+					_, _ = io.Copy(io.Discard, res.Body)
+					res.Body.Close()
+				}
+			})
+		}
+		wg.Wait()
+		time.Sleep(interval)
 	}
 }
 
@@ -60,8 +91,22 @@ func run(binary string) error {
 		}
 		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), nil
 	}
-	var each, starts []time.Duration
+	client := func(looks int) (time.Duration, error) {
+		cmd := exec.Command(os.Args[0], "bare", baseline.URL, canary.URL, strconv.Itoa(looks))
+		err := cmd.Run()
+		return cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime(), err
+	}
+	var each, starts, bares, own []time.Duration
 	for range rounds {
+		short0, err := client(few)
+		if err != nil {
+			return err
+		}
+		long0, err := client(many)
+		if err != nil {
+			return err
+		}
+		bares = append(bares, (long0-short0)/(many-few))
 		before := served.Load()
 		start, err := gate(few)
 		if err != nil {
@@ -74,10 +119,12 @@ func run(binary string) error {
 		}
 		looks := (served.Load() - before - 2*short) / 2 // two pages a look
 		each, starts = append(each, (long-start)/time.Duration(max(1, looks))), append(starts, start)
+		own = append(own, each[len(each)-1]-bares[len(bares)-1])
 	}
-	slices.Sort(each)
-	slices.Sort(starts)
-	per := each[rounds/2]
+	for _, all := range [][]time.Duration{each, starts, bares, own} {
+		slices.Sort(all)
+	}
+	per := own[rounds/2]
 	kept := "yes"
 	if per >= time.Millisecond {
 		kept = "**no**"
@@ -85,15 +132,18 @@ func run(binary string) error {
 	text := fmt.Sprintf(`# What watching costs
 
 Written by `+"`make bench-gate-cpu`"+`: user and system time of the whole process (%s/%s, %d cores), from the difference of a run of %d looks and one of %d, so that starting does not
-count; the median of %d rounds. Two pages as prometheus_client writes them for an application with twelve routes, %.0f kB each, errors and response times judged, at a look every %v.
+count; the median of %d rounds. A bare HTTP client that reads the same pages, over connections as often new, runs before each:
+what a request costs changes with the machine, by a factor of two on the one that wrote this. Two pages as prometheus_client writes them for an application with twelve routes, %.0f kB each, errors and response times judged, at a look every %v.
 
 | | measured | at most | kept |
 |---|---:|---:|---|
-| CPU per look | %.2f ms (%.2f to %.2f) | 1 ms | %s |
+| CPU per look, whole process | %.2f ms (%.2f to %.2f) | | |
+| the bare client | %.2f ms (%.2f to %.2f) | | |
+| what the gate adds: reading the pages' lines, judging, keeping the report | %.2f ms (%.2f to %.2f) | 1 ms | %s |
 | start, %d looks and the end | %.0f ms | | |
 
 At the default of a look every five seconds, that is %.3f %% of a core. The machine's load was %s when this was written; a busy one makes the same work take longer.
-`, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), many, few, rounds, float64(len(page(1000)))/1000, interval, ms(per), ms(each[0]), ms(each[rounds-1]), kept, few, ms(starts[rounds/2]), 100*per.Seconds()/5, load())
+`, runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), many, few, rounds, float64(len(page(1000)))/1000, interval, ms(each[rounds/2]), ms(each[0]), ms(each[rounds-1]), ms(bares[rounds/2]), ms(bares[0]), ms(bares[rounds-1]), ms(per), ms(own[0]), ms(own[rounds-1]), kept, few, ms(starts[rounds/2]), 100*each[rounds/2].Seconds()/5, load())
 	fmt.Print(text)
 	return os.WriteFile("bench/gate-cpu/README.md", []byte(text), 0o644)
 }
