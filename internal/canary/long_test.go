@@ -62,14 +62,7 @@ func TestLongRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	read, err := ParseReport(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	again, err := Replay(read)
-	if err != nil {
-		t.Fatal(err)
-	}
+	again := replayed(t, data)
 	got, _ := json.Marshal(again.Metrics)
 	want, _ := json.Marshal(rep.Metrics)
 	if again.Verdict != rep.Verdict || string(got) != string(want) {

@@ -114,6 +114,18 @@ func checkReplay(t *testing.T, rep Report) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	got, err := json.Marshal(replayed(t, data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(data, got) {
+		t.Errorf("replay differs:\n%s\n%s", data, got)
+	}
+}
+
+// replayed judges a report again from its JSON.
+func replayed(t *testing.T, data []byte) Report {
+	t.Helper()
 	read, err := ParseReport(data)
 	if err != nil {
 		t.Fatal(err)
@@ -122,13 +134,7 @@ func checkReplay(t *testing.T, rep Report) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := json.Marshal(again)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(data, got) {
-		t.Errorf("replay differs:\n%s\n%s", data, got)
-	}
+	return again
 }
 
 func expect(t *testing.T, rep Report, verdict finding.Verdict, ended Ended, words ...string) {

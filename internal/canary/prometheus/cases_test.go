@@ -106,9 +106,7 @@ func TestResetWithoutStart(t *testing.T) {
 	base := atOrigin(s, c)
 	var sum total
 	w.watch(s, 60, &sum)
-	for (w.fake.Now()/1000)%15 != 3 {
-		w.run(1)
-	}
+	w.until(3)
 	before := c.served()
 	w.restart(c)
 	w.watch(s, 60, &sum)

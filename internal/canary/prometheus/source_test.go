@@ -32,9 +32,7 @@ func TestExact(t *testing.T) {
 	w.watch(s, 30, &sum)
 	served := map[*pod]seqtest.Cohort{}
 	for _, p := range []*pod{a, c} { // restarts right after a scrape lose nothing
-		for (w.fake.Now()/1000)%15 != int64(p.offset) {
-			w.run(1)
-		}
+		w.until(p.offset)
 		served[p] = served[p].Plus(p.served())
 		w.restart(p)
 		w.watch(s, 45, &sum)

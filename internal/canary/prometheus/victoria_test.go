@@ -21,9 +21,7 @@ func TestVictoriaMetrics(t *testing.T) {
 	base := atOrigin(s, c)
 	var sum total
 	w.watch(s, 60, &sum)
-	for (w.fake.Now()/1000)%15 != 7 {
-		w.run(1)
-	}
+	w.until(7)
 	before := c.served()
 	c.up = false
 	for range 2 { // two scrapes fail, the first one ends every series

@@ -151,6 +151,13 @@ func (w *world) run(seconds int) {
 	}
 }
 
+// until lets time pass until the instances of an offset are scraped.
+func (w *world) until(offset int) {
+	for (w.fake.Now()/1000)%15 != int64(offset) {
+		w.run(1)
+	}
+}
+
 func labels(t *testing.T, text string) []series.Matcher {
 	t.Helper()
 	ms, err := series.ParseMatchers(text)
