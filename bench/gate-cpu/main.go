@@ -98,15 +98,15 @@ func run(binary string) error {
 	}
 	var each, starts, bares, own []time.Duration
 	for range rounds {
-		short0, err := client(few)
+		bareFew, err := client(few)
 		if err != nil {
 			return err
 		}
-		long0, err := client(many)
+		bareMany, err := client(many)
 		if err != nil {
 			return err
 		}
-		bares = append(bares, (long0-short0)/(many-few))
+		bares = append(bares, (bareMany-bareFew)/(many-few))
 		before := served.Load()
 		start, err := gate(few)
 		if err != nil {

@@ -3,6 +3,7 @@ package canary
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func (l *Live) Line(t Tick, width int) string {
 	if t.Share > 0 && len(l.plan.Steps) > 0 {
 		begin = append(begin, percent(t.Share)+" of the traffic")
 	}
-	var counts, meters []string
+	var metrics, counts, meters []string
 	for _, m := range l.plan.Metrics {
 		e, ok := l.last.Evidence[m.Name]
 		if !ok || m.Gate != Block || l.last.Total[m.Name].Canary.N == 0 {
@@ -46,12 +47,10 @@ func (l *Live) Line(t Tick, width int) string {
 		c := l.last.Total[m.Name]
 		counts = append(counts, " "+share(c.Canary)+" against "+share(c.Baseline)+" ")
 		meters = append(meters, "fail "+meter(e.LnEFail/l.plan.failThreshold())+" pass "+meter(e.LnEPass/seqtest.Threshold(l.plan.Beta)))
-		begin = append(begin, printable(m.Name))
+		metrics = append(metrics, printable(m.Name))
 	}
-	metrics := begin[len(begin)-len(counts):]
-	begin = begin[:len(begin)-len(counts)]
 	for with := len(counts); ; with-- {
-		parts := append([]string{}, begin...)
+		parts := slices.Clone(begin)
 		for i, name := range metrics {
 			if i < with {
 				name += counts[i]

@@ -32,8 +32,8 @@ func (j Jumps) Add(c Cohort) Jumps {
 }
 
 // raw is the variance over that of independent requests, as far as it is believed,
-// information what it is
-// worth: as much as that many ticks with a great many errors each.
+// information what it is worth: as much as that many ticks with a great many errors
+// each.
 func (j Jumps) raw() (raw, information float64) {
 	if j.pairs == 0 || j.seen.all.Bad == 0 || j.seen.all.Bad == j.seen.all.N {
 		return 1, 0

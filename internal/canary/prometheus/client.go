@@ -139,6 +139,9 @@ func (c *client) query(ctx context.Context, expr string, at int64) (answer, erro
 // and VictoriaMetrics shows as NaN: one at a time, where an application that shows
 // NaN does so again and again.
 func withoutEnds(ps []point) []point {
+	if !slices.ContainsFunc(ps, func(p point) bool { return math.IsNaN(p.v) }) {
+		return ps // nearly always
+	}
 	var kept []point
 	for i, p := range ps {
 		alone := (i == 0 || !math.IsNaN(ps[i-1].v)) && (i == len(ps)-1 || !math.IsNaN(ps[i+1].v))

@@ -52,7 +52,7 @@ const absent = -1
 func read(a answer, l *layout) (*snapshot, error) {
 	s := &snapshot{layout: l, date: a.date, counts: make([]float64, len(l.counts)), buckets: make([]float64, len(l.buckets))}
 	for _, x := range a.page.Series {
-		if len(x.Name) == len(startTime) && x.Name == startTime && len(x.Labels) == 0 && x.Value > 0 && !math.IsInf(x.Value, 0) {
+		if x.Name == startTime && len(x.Labels) == 0 && x.Value > 0 && !math.IsInf(x.Value, 0) {
 			s.start = x.Value
 		}
 	}
@@ -76,18 +76,25 @@ const startTime = "process_start_time_seconds"
 
 func isCount(v float64) bool { return v >= 0 && v < 1<<53 && v == math.Trunc(v) }
 
-// count is a series' value, absent if it is not shown.
-func (s *snapshot) count(k countKey) float64 {
-	if i, ok := s.layout.countAt[k]; ok {
+// count is the value of the i-th counted series of a layout, absent if it is not
+// shown: mostly the layout is the snapshot's own.
+func (s *snapshot) count(l *layout, i int) float64 {
+	if s.layout == l {
 		return s.counts[i]
+	}
+	if at, ok := s.layout.countAt[l.counts[i].countKey]; ok {
+		return s.counts[at]
 	}
 	return absent
 }
 
-// bucket is a bucket's value, absent if it is not shown.
-func (s *snapshot) bucket(key string) float64 {
-	if i, ok := s.layout.bucketAt[key]; ok {
+// bucket is that of the i-th bucket.
+func (s *snapshot) bucket(l *layout, i int) float64 {
+	if s.layout == l {
 		return s.buckets[i]
+	}
+	if at, ok := s.layout.bucketAt[l.buckets[i].key]; ok {
+		return s.buckets[at]
 	}
 	return absent
 }
@@ -198,13 +205,7 @@ func fallen(last, next *snapshot) string {
 		if was <= 0 {
 			continue
 		}
-		now := absent + 0.
-		if last.layout == next.layout {
-			now = next.counts[i]
-		} else {
-			now = next.count(c.countKey)
-		}
-		if now < was && (worst == "" || c.key < worst) {
+		if next.count(last.layout, i) < was && (worst == "" || c.key < worst) {
 			worst = c.key
 		}
 	}
@@ -220,12 +221,8 @@ func difference(last, next *snapshot, metrics []series.Counter) map[string]seqte
 	}
 	for i, c := range next.layout.counts {
 		was := 0.
-		switch {
-		case last == nil:
-		case last.layout == next.layout:
-			was = last.counts[i]
-		default:
-			was = max(0, last.count(c.countKey))
+		if last != nil {
+			was = max(0, last.count(next.layout, i))
 		}
 		sum, d := out[c.metric], int64(next.counts[i]-was)
 		if c.all {

@@ -78,15 +78,12 @@ func addTimes(c *times.Counter, side int, last, next *snapshot) bool {
 	l := next.layout
 	for i, b := range l.buckets {
 		now, was := next.buckets[i], 0.
-		switch {
-		case now == absent:
+		if now == absent {
 			l.whole = false
 			continue
-		case last == nil:
-		case last.layout == l:
-			was = max(0, last.buckets[i])
-		default:
-			was = max(0, last.bucket(b.key))
+		}
+		if last != nil {
+			was = max(0, last.bucket(l, i))
 		}
 		d := int64(now - was)
 		if d < 0 {

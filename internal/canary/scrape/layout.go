@@ -34,8 +34,8 @@ type counted struct {
 
 type countKey struct{ metric, key string }
 
-// bucketed is a line of the histogram: its bound, NaN where it has none, and the
-// name of the series without it.
+// bucketed is a line of the histogram: its bound, and the name of the series without
+// it.
 type bucketed struct {
 	line       int
 	key, group string
